@@ -1,0 +1,99 @@
+"""The channel port: how `conversations` sends without knowing a provider.
+
+`settings.CHANNELS` maps a channel's name to its class: `{"twilio": {"BACKEND": "channels_twilio.channel.TwilioChannel"}}`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """What a channel needs in order to send one message, read from the database beforehand: a channel holds no connection."""
+
+    message_id: int
+    account_id: int  # the ChannelAccount that it leaves from
+    medium: str
+    sender: str  # our address
+    recipient: str  # the contact's address
+    text: str
+    media_urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The provider has the message."""
+
+    external_id: str
+    status: str  # a DeliveryStatus
+
+
+class NotSent(Exception):
+    """The provider refused the message for good. It was certainly not sent."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code, self.reason = code, reason
+
+
+class OptedOut(NotSent):
+    """The contact has opted out: nothing may be sent to them."""
+
+
+class SendLater(Exception):
+    """Certainly not sent now, and worth another try."""
+
+    def __init__(self, reason: str, *, after: timedelta | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class OutcomeUnknown(Exception):
+    """The request left and no trustworthy answer came: the message may have been sent."""
+
+
+class Channel(ABC):
+    """One provider. Its methods are called without a database connection; each has its own timeout."""
+
+    #: longest text of one message, in characters; a longer answer is split into parts
+    max_text_length: int
+
+    @abstractmethod
+    def prepare(self, outgoing: OutgoingMessage) -> object:
+        """Read from the database what `send` and `find` will need (credentials). Raises NotSent when the account cannot send."""
+
+    @abstractmethod
+    def send(self, outgoing: OutgoingMessage, prepared: object, *, timeout: float) -> Receipt:
+        """Send once. Raises NotSent, OptedOut, SendLater or OutcomeUnknown, and nothing else for what happens on the wire.
+
+        Args:
+            timeout: seconds that the whole call may take.
+        """
+
+    @abstractmethod
+    def find(self, outgoing: OutgoingMessage, prepared: object, *, since: datetime, taken: frozenset[str], timeout: float) -> Receipt | None:
+        """Look up at the provider whether `outgoing` was sent, for a send whose outcome is unknown.
+
+        Args:
+            since: when its intent was committed; older messages at the provider are not it.
+            taken: external ids that belong to other messages of ours.
+
+        Raises SendLater when the provider cannot be asked now.
+        """
+
+    def show_typing(self, account_id: int, external_id: str) -> None:
+        """Show the contact that an answer to their message `external_id` is being written. Best effort: never raises."""
+
+
+@cache
+def get_channel(name: str) -> Channel:
+    """The channel of that name in `settings.CHANNELS`. Raises KeyError when there is none."""
+    channel: Channel = import_string(settings.CHANNELS[name]["BACKEND"])()
+    return channel

@@ -1,0 +1,122 @@
+"""Everything that can be configured, read from the environment and from `.env`. `.env.example` documents each name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"  # what a running installation writes: the SQLite file, collected static files, the twin's journal
+VAR_DIR.mkdir(exist_ok=True)
+
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+# --- Django ---------------------------------------------------------------------------------------------------------
+SECRET_KEY = env.str("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+DEBUG = env.bool("DEBUG", default=False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+PORT = env.int("PORT", default=8000)
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "channels_twilio",
+    "conversations",
+    "queueing",  # before django_rq: `rqworker` and `rqscheduler` are ours on every backend
+    "django_rq",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "project.urls"
+WSGI_APPLICATION = "project.wsgi.application"
+APPEND_SLASH = False  # Twilio follows a redirect as a GET without its parameters
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("pt-br", "Português (Brasil)")]
+LOCALE_PATHS = [BASE_DIR / "project" / "locale"]
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+WHITENOISE_USE_FINDERS = DEBUG
+
+# --- Database -------------------------------------------------------------------------------------------------------
+DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'recado.sqlite3'}")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # IMMEDIATE: a transaction that reads first and writes later would fail at once among other writers, whatever the timeout.
+    # FULL: what was answered 200 survives a power cut. The timeout is below the 3 s within which a webhook must say 503.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 2,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON",
+    }
+    DATABASES["default"]["CONN_MAX_AGE"] = None
+else:
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 10, "timeout": 2}, "connect_timeout": 2}
+
+# --- Queue ----------------------------------------------------------------------------------------------------------
+QUEUE_URL = env.str("QUEUE_URL", default="database://")
+QUEUE_LEASE_SECONDS = env.float("QUEUE_LEASE_SECONDS", default=60)
+QUEUE_DRAIN_SECONDS = env.float("QUEUE_DRAIN_SECONDS", default=20)
+SCHEDULER_INTERVAL_SECONDS = env.int("SCHEDULER_INTERVAL_SECONDS", default=60)
+RQ_QUEUES: dict[str, dict[str, object]] = {"default": {"URL": QUEUE_URL if QUEUE_URL.startswith("redis") else "redis://"}}
+
+# --- Conversations --------------------------------------------------------------------------------------------------
+CHANNELS = {"twilio": {"BACKEND": "channels_twilio.channel.TwilioChannel"}}
+REPLY_DEBOUNCE_SECONDS = env.float("REPLY_DEBOUNCE_SECONDS", default=2)
+REPLY_DEBOUNCE_MAX_SECONDS = env.float("REPLY_DEBOUNCE_MAX_SECONDS", default=15)
+CONVERSATION_IDLE_MINUTES = env.float("CONVERSATION_IDLE_MINUTES", default=60)
+CONVERSATION_EXPIRY_MINUTES = env.float("CONVERSATION_EXPIRY_MINUTES", default=1440)
+CONVERSATION_PENDING_EXPIRY_MINUTES = env.float("CONVERSATION_PENDING_EXPIRY_MINUTES", default=2880)
+
+# --- Assistant ------------------------------------------------------------------------------------------------------
+AI_MODEL = env.str("AI_MODEL", default="offline")
+AI_TIMEOUT_SECONDS = env.float("AI_TIMEOUT_SECONDS", default=45)
+OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
+
+# --- Twilio ---------------------------------------------------------------------------------------------------------
+SANDBOX = env.bool("SANDBOX", default=False)
+TWIN_PORT = env.int("TWIN_PORT", default=PORT + 1)
+TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
+TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
+TWILIO_FROM = env.list("TWILIO_FROM", default=[])
+TWILIO_API_BASE_URL = env.str("TWILIO_API_BASE_URL", default=f"http://127.0.0.1:{TWIN_PORT}" if SANDBOX else "")
+PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default=f"http://127.0.0.1:{PORT}" if SANDBOX or DEBUG else "").rstrip("/")

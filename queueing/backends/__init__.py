@@ -1,0 +1,33 @@
+"""The backends by the scheme of `QUEUE_URL`."""
+
+from __future__ import annotations
+
+from functools import cache
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from .base import Backend, Doorbell
+
+__all__ = ["SCHEMES", "Backend", "Doorbell", "get_backend"]
+
+SCHEMES = {
+    "database": "queueing.backends.database.DatabaseBackend",
+    "immediate": "queueing.backends.immediate.ImmediateBackend",
+}
+
+
+@cache
+def _backend(url: str) -> Backend:
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        raise ImproperlyConfigured(f"QUEUE_URL starts with {parts.scheme!r}; it must be one of {', '.join(SCHEMES)}")
+    backend: Backend = import_string(SCHEMES[parts.scheme])(parts)
+    return backend
+
+
+def get_backend() -> Backend:
+    """The backend that `settings.QUEUE_URL` names. Raises ImproperlyConfigured for an unknown scheme."""
+    return _backend(settings.QUEUE_URL)

@@ -1,0 +1,108 @@
+"""What a running job may ask and do: look whether it should stop, and finish together with its own writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import connections, transaction
+from django.utils import timezone
+
+from .errors import Interrupted, JobCancelled, JobTimedOut, LeaseLost
+from .models import Job, JobStatus
+
+_current: ContextVar[JobContext | None] = ContextVar("current_job", default=None)
+
+
+@dataclass(slots=True)
+class JobContext:
+    """Given to the handlers of tasks declared with `takes_context=True`."""
+
+    job: Job
+    timeout: float  # seconds
+    started_at: datetime = field(default_factory=timezone.now)
+    deadline: float = field(init=False)  # of time.monotonic()
+    interruption: Interrupted | None = None  # set by the supervisor, raised at the next checkpoint
+    completed: bool = False
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.timeout
+
+    def remaining(self) -> float:
+        """Seconds left until the task's timeout: the most that a client may be told to wait. Raises JobTimedOut when none are."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise JobTimedOut
+        return left
+
+    def checkpoint(self) -> None:
+        """Return when the job may go on. Raises LeaseLost, JobTimedOut or JobCancelled when it must stop."""
+        if self.interruption:
+            raise self.interruption
+        self.remaining()
+        row = Job.objects.filter(pk=self.job.pk, attempt=self.job.attempt, status=JobStatus.RUNNING)
+        cancelled = row.values_list("cancel_requested", flat=True).first()
+        if cancelled is None:
+            raise LeaseLost
+        if cancelled:
+            raise JobCancelled
+
+    @contextmanager
+    def fenced(self) -> Iterator[None]:
+        """One transaction for writes that count only while the job is ours. Raises LeaseLost, and rolls them back, when it is not.
+
+        The job's row stays locked until the commit, so it cannot be given to another worker in between.
+        """
+        with transaction.atomic():
+            yield
+            row = Job.objects.select_for_update().filter(
+                pk=self.job.pk, attempt=self.job.attempt, status=JobStatus.RUNNING
+            )
+            if self.interruption or not row.exists():
+                raise self.interruption or LeaseLost
+
+    @contextmanager
+    def complete(self) -> Iterator[None]:
+        """One transaction for the handler's own writes and the end of the job: both happen, or neither.
+
+        Raises LeaseLost, and rolls everything back, when the job is no longer ours.
+        """
+        from .settle import succeed  # settle records outcomes of contexts: it stands behind this module
+
+        with transaction.atomic():
+            yield
+            if self.interruption or not succeed([self]):
+                raise self.interruption or LeaseLost
+        self.completed = True
+
+    @contextmanager
+    def outside(self) -> Iterator[float]:
+        """Wraps a call to the outside world: gives this thread's database connections back first, yields the seconds it may take.
+
+        Raises RuntimeError inside a transaction: it would be held open, with its locks, for as long as the other side likes.
+        """
+        for connection in connections.all(initialized_only=True):
+            if connection.in_atomic_block:
+                raise RuntimeError("a call to the outside must not be made inside a transaction")
+            connection.close()
+        yield self.remaining()
+
+
+@contextmanager
+def running(context: JobContext) -> Iterator[None]:
+    """Marks `context` as what this thread works on, so that jobs enqueued meanwhile know their parent."""
+    token = _current.set(context)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_job() -> Job | None:
+    """The job that this thread is running, if any."""
+    context = _current.get()
+    return context.job if context else None

@@ -1,0 +1,154 @@
+"""The ledger: one row per job, one row per execution of it."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class JobStatus(models.TextChoices):
+    """Where a job is in its life. Only `READY` rows are scanned by a claim, so waiting rows cost a claim nothing."""
+
+    SCHEDULED = "scheduled", _("scheduled")  # due later: waits for `run_after`
+    READY = "ready", _("ready")  # claimable now
+    BLOCKED = "blocked", _("blocked")  # an earlier unfinished job of its ordering key exists
+    RUNNING = "running", _("running")  # a worker holds its lease
+    SUCCEEDED = "succeeded", _("succeeded")  # done
+    DEAD = "dead", _("dead")  # given up: the dead letter, kept until someone retries or discards it
+    CANCELLED = "cancelled", _("cancelled")  # taken back, or merged into the job that waits under its unique key
+
+
+WAITING = (JobStatus.SCHEDULED, JobStatus.READY, JobStatus.BLOCKED)
+UNFINISHED = (*WAITING, JobStatus.RUNNING)
+FINISHED = (JobStatus.SUCCEEDED, JobStatus.DEAD, JobStatus.CANCELLED)
+
+
+class Job(models.Model):
+    """One enqueued call of a task. The row is the truth; a backend carries only its id."""
+
+    task = models.CharField(_("task"), max_length=100)
+    queue_name = models.CharField(_("queue"), max_length=50, default="default")
+    payload = models.JSONField(_("payload"), default=dict)
+    status = models.CharField(_("status"), max_length=10, choices=JobStatus.choices)
+    priority = models.SmallIntegerField(_("priority"), default=0, help_text=_("-100 to 100; the highest is run first"))
+
+    run_after = models.DateTimeField(_("run after"))
+    expires_at = models.DateTimeField(_("expires at"), null=True, help_text=_("no attempt starts after this moment"))
+    enqueued_at = models.DateTimeField(_("enqueued at"))
+    started_at = models.DateTimeField(_("started at"), null=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+
+    attempt = models.PositiveIntegerField(_("attempt"), default=0, help_text=_("counts claims; every write of a worker is fenced by it"))
+    failures = models.PositiveIntegerField(_("failures"), default=0, help_text=_("attempts that ended in an error"))
+    crashes = models.PositiveIntegerField(_("crashes"), default=0, help_text=_("times the process died while this job ran alone"))
+    suspect = models.BooleanField(_("suspect"), default=False, help_text=_("ran in a worker that died; runs alone until it ends"))
+    worker_id = models.CharField(_("worker"), max_length=100, blank=True)
+    lease_until = models.DateTimeField(_("lease until"), null=True)
+    cancel_requested = models.BooleanField(_("cancel requested"), default=False)
+    reason = models.CharField(_("reason"), max_length=300, blank=True, help_text=_("why it waits again, died or was cancelled"))
+
+    ordering_key = models.CharField(_("ordering key"), max_length=100, blank=True)
+    unique_key = models.CharField(_("unique key"), max_length=100, blank=True)
+    fairness_key = models.CharField(_("fairness key"), max_length=100, blank=True)
+    scheduled_for = models.DateTimeField(_("scheduled for"), null=True, help_text=_("the point of its schedule's grid"))
+    subject = models.CharField(_("subject"), max_length=100, blank=True)
+    correlation_id = models.CharField(_("correlation id"), max_length=64, blank=True)
+    parent = models.ForeignKey(
+        "self", models.SET_NULL, null=True, related_name="children", verbose_name=_("enqueued by"), db_index=False
+    )
+
+    class Meta:
+        verbose_name = _("job")
+        verbose_name_plural = _("jobs")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ordering_key"],
+                condition=Q(status="running") & ~Q(ordering_key=""),
+                name="one_running_per_ordering_key",
+            ),
+            models.UniqueConstraint(
+                fields=["unique_key"],
+                condition=Q(status__in=["scheduled", "ready", "blocked"]) & ~Q(unique_key=""),
+                name="one_waiting_per_unique_key",
+            ),
+            models.UniqueConstraint(
+                fields=["task", "scheduled_for"],
+                condition=Q(scheduled_for__isnull=False),
+                name="one_job_per_grid_point",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                "queue_name", models.F("priority").desc(), "id",
+                condition=Q(status="ready", suspect=False), name="job_claim",
+            ),
+            models.Index("id", condition=Q(status="ready", suspect=True), name="job_suspects"),
+            models.Index("run_after", condition=Q(status="scheduled"), name="job_due"),
+            models.Index("lease_until", condition=Q(status="running"), name="job_leases"),
+            models.Index(
+                "ordering_key", "id",
+                condition=Q(status__in=["scheduled", "ready", "blocked", "running"]) & ~Q(ordering_key=""),
+                name="job_chain",
+            ),
+            models.Index("status", models.F("id").desc(), name="job_by_status"),
+            models.Index("subject", models.F("id").desc(), condition=~Q(subject=""), name="job_by_subject"),
+            models.Index("correlation_id", models.F("id").desc(), condition=~Q(correlation_id=""), name="job_by_correlation"),
+            models.Index("parent", condition=Q(parent__isnull=False), name="job_by_parent"),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return f"{self.task} #{self.pk}"
+
+
+class AttemptOutcome(models.TextChoices):
+    """How one execution ended."""
+
+    SUCCEEDED = "succeeded", _("succeeded")
+    FAILED = "failed", _("failed")  # the handler raised
+    DEFERRED = "deferred", _("deferred")  # the handler asked to run later; nothing is charged
+    TIMED_OUT = "timed_out", _("timed out")
+    CRASHED = "crashed", _("crashed")  # the process died; charged only when the job ran alone
+    RELEASED = "released", _("released")  # given back at shutdown; nothing is charged
+    CANCELLED = "cancelled", _("cancelled")
+
+
+class Attempt(models.Model):
+    """One execution of a job, written when it ends."""
+
+    job = models.ForeignKey(Job, models.CASCADE, related_name="attempts", verbose_name=_("job"), db_index=False)
+    number = models.PositiveIntegerField(_("attempt"))
+    worker_id = models.CharField(_("worker"), max_length=100)
+    started_at = models.DateTimeField(_("started at"))
+    finished_at = models.DateTimeField(_("finished at"))
+    outcome = models.CharField(_("outcome"), max_length=10, choices=AttemptOutcome.choices)
+    error_class = models.CharField(_("error"), max_length=200, blank=True)
+    message = models.TextField(_("message"), blank=True)
+    traceback = models.TextField(_("traceback"), blank=True)
+
+    class Meta:
+        verbose_name = _("attempt")
+        verbose_name_plural = _("attempts")
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="one_row_per_attempt")]
+
+    def __str__(self) -> str:
+        return f"#{self.job_id}/{self.number}"
+
+
+class Worker(models.Model):
+    """A worker process that lives: what the screens and `/readyz` show. No claim depends on it."""
+
+    worker_id = models.CharField(_("worker"), max_length=100, primary_key=True)
+    queues = models.CharField(_("queues"), max_length=300)
+    threads = models.PositiveIntegerField(_("threads"))
+    running = models.PositiveIntegerField(_("running jobs"), default=0)
+    memory_mib = models.PositiveIntegerField(_("memory (MiB)"), default=0)
+    started_at = models.DateTimeField(_("started at"))
+    seen_at = models.DateTimeField(_("last heartbeat"))
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+
+    def __str__(self) -> str:
+        return self.worker_id

@@ -1,0 +1,141 @@
+"""The door of the queue: everything that becomes a job comes through here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from .backends import get_backend
+from .clock import database_now
+from .context import current_job
+from .errors import InvalidPayload
+from .models import UNFINISHED, WAITING, Job, JobStatus
+from .promote import lock_ordering_keys
+from .tasks import Task, get_task
+
+MAX_PAYLOAD_BYTES = 64 * 1024
+
+
+class QueueService:
+    """Stores jobs and has the backend ring for them."""
+
+    @staticmethod
+    def enqueue(task: Task | str, /, **payload: Any) -> Job:
+        """Store one job in the caller's transaction; its ring leaves after the commit.
+
+        Args:
+            task: a declared task (with the options of `using()`), or its name.
+            payload: the handler's keyword arguments: JSON, ids rather than objects, 64 KiB at most.
+
+        Returns the new job, or the one that already waits under the same unique key.
+
+        Raises UnknownTask or InvalidPayload, and stores nothing.
+        """
+        return QueueService.enqueue_many([(task, payload)])[0]
+
+    @staticmethod
+    def enqueue_many(calls: Iterable[tuple[Task | str, dict[str, Any]]]) -> list[Job]:
+        """Store many jobs in one transaction: all of them, or none. Arguments, result and exceptions are those of `enqueue`."""
+        drafts = [(task if isinstance(task, Task) else get_task(task), payload) for task, payload in calls]
+        for task, payload in drafts:
+            _validate(task, payload)
+        with transaction.atomic():
+            now = database_now()
+            plain = [_draft(task, payload, now) for task, payload in drafts if not _is_keyed(task)]
+            stored = iter(Job.objects.bulk_create(plain, batch_size=500))
+            lock_ordering_keys({task.ordering_key for task, _ in drafts if task.ordering_key})
+            jobs = [_insert_keyed(task, payload, now) if _is_keyed(task) else next(stored) for task, payload in drafts]
+            transaction.on_commit(partial(_ring, jobs))
+        return jobs
+
+    @staticmethod
+    def check() -> None:
+        """Raises BackendUnavailable, with what to do, when the backend cannot carry rings now. Jobs are stored all the same."""
+        get_backend().check()
+
+
+def _is_keyed(task: Task) -> bool:
+    return bool(task.ordering_key or task.unique_key or task.scheduled_for)
+
+
+def _validate(task: Task, payload: dict[str, Any]) -> None:
+    try:
+        size = len(json.dumps(payload, allow_nan=False).encode())
+    except (TypeError, ValueError) as error:
+        raise InvalidPayload(f"the payload of {task.name} is not JSON: {error}") from error
+    if size > MAX_PAYLOAD_BYTES:
+        raise InvalidPayload(f"the payload of {task.name} has {size} bytes, more than {MAX_PAYLOAD_BYTES}")
+    if not -100 <= task.priority <= 100:
+        raise InvalidPayload(f"the priority of {task.name} is {task.priority}, outside -100 to 100")
+
+
+def _draft(task: Task, payload: dict[str, Any], now: datetime) -> Job:
+    parent = current_job()
+    delay = task.debounce.quiet if task.debounce else task.run_after
+    run_after = now + delay if isinstance(delay, timedelta) else delay or now
+    return Job(
+        task=task.name,
+        queue_name=task.queue_name,
+        payload=payload,
+        status=JobStatus.SCHEDULED if run_after > now else JobStatus.READY,
+        priority=task.priority,
+        run_after=run_after,
+        expires_at=now + task.max_age if task.max_age else None,
+        enqueued_at=now,
+        ordering_key=task.ordering_key,
+        unique_key=task.unique_key,
+        fairness_key=task.fairness_key or (parent.fairness_key if parent else ""),
+        scheduled_for=task.scheduled_for,
+        subject=task.subject or (parent.subject if parent else ""),
+        correlation_id=task.correlation_id or (parent.correlation_id if parent else ""),
+        parent=parent,
+    )
+
+
+def _insert_keyed(task: Task, payload: dict[str, Any], now: datetime) -> Job:
+    """Insert a job that other rows have a say in. The ordering key is locked, so no settle slips between look and insert."""
+    while True:
+        waiting = _waiting(task)
+        if waiting:
+            return _push(waiting, task, now)
+        job = _draft(task, payload, now)
+        if task.ordering_key and Job.objects.filter(ordering_key=task.ordering_key, status__in=UNFINISHED).exists():
+            job.status = JobStatus.BLOCKED
+        try:
+            with transaction.atomic(savepoint=bool(task.unique_key or task.scheduled_for)):
+                job.save(force_insert=True)
+        except IntegrityError:
+            if _waiting(task) is None:
+                raise
+        else:
+            return job
+
+
+def _waiting(task: Task) -> Job | None:
+    """The job that stands in for a new one. Locked, so that no worker claims it, and reads, before our transaction commits."""
+    if task.scheduled_for:
+        return Job.objects.filter(task=task.name, scheduled_for=task.scheduled_for).first()
+    if task.unique_key:
+        return Job.objects.select_for_update().filter(unique_key=task.unique_key, status__in=WAITING).first()
+    return None
+
+
+def _push(waiting: Job, task: Task, now: datetime) -> Job:
+    """Move a debounced job back, never forward: a failed one keeps its backoff. A ready one stays, and reads all when it runs."""
+    if task.debounce and waiting.status != JobStatus.READY:
+        pushed = min(now + task.debounce.quiet, waiting.enqueued_at + task.debounce.longest)
+        if pushed > waiting.run_after:
+            waiting.run_after = pushed
+            waiting.save(update_fields=["run_after"])
+    return waiting
+
+
+def _ring(jobs: Sequence[Job]) -> None:
+    backend = get_backend()
+    for queue_name in {job.queue_name for job in jobs}:
+        backend.ring(queue_name, [job.pk for job in jobs if job.queue_name == queue_name])
