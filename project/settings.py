@@ -7,11 +7,13 @@ from pathlib import Path
 import environ
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VAR_DIR = BASE_DIR / "var"  # what a running installation writes: the SQLite file, collected static files, the twin's journal
-VAR_DIR.mkdir(exist_ok=True)
 
 env = environ.Env()
-environ.Env.read_env(BASE_DIR / ".env")
+environ.Env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
+
+# What a running installation writes: the SQLite file, collected static files, the twin's journal.
+VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
+(VAR_DIR / "static").mkdir(parents=True, exist_ok=True)
 
 # --- Django ---------------------------------------------------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY")
@@ -81,8 +83,8 @@ WHITENOISE_USE_FINDERS = DEBUG
 # --- Database -------------------------------------------------------------------------------------------------------
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'recado.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # IMMEDIATE: a transaction that reads first and writes later would fail at once among other writers, whatever the timeout.
-    # FULL: what was answered 200 survives a power cut. The timeout is below the 3 s within which a webhook must say 503.
+    # IMMEDIATE: a transaction that reads first and writes later would fail at once among other writers, whatever the
+    # timeout. FULL: what was answered 200 survives a power cut. The timeout lets a webhook say 503 within 3 s.
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 2,

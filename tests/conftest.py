@@ -1,0 +1,45 @@
+"""The environment that the tests run in: set here, before Django loads, so it owes nothing to a developer's `.env`."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import django
+import pytest
+from django.conf import settings
+from django.db import connections
+
+ROOT = Path(__file__).resolve().parent.parent
+XDIST_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+
+if not XDIST_WORKER:  # its workers inherit what is set here
+    var_dir = tempfile.mkdtemp(prefix="recado-tests-")
+    atexit.register(shutil.rmtree, var_dir, ignore_errors=True)
+    for name in re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE):
+        os.environ.pop(name, None)
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "project.settings",  # not in pytest's options: they would load Django before this file
+        "ENV_FILE": os.devnull,
+        "SECRET_KEY": "a key of the tests, longer than fifty characters, and of no use elsewhere",
+        "PUBLIC_BASE_URL": "https://bot.example.com",
+        "VAR_DIR": var_dir,
+        "DATABASE_URL": f"sqlite:///{var_dir}/recado.sqlite3",
+    }
+django.setup()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """The test database is a file, as in production: an in-memory one has neither WAL nor other processes."""
+    connections["default"].settings_dict["TEST"]["NAME"] = str(settings.VAR_DIR / f"test{XDIST_WORKER}.sqlite3")
+
+
+@pytest.fixture
+def process_env(tmp_path: Path) -> dict[str, str]:
+    """The environment for processes that a test starts: files and database of their own."""
+    return os.environ | {"VAR_DIR": str(tmp_path), "DATABASE_URL": f"sqlite:///{tmp_path}/recado.sqlite3"}
