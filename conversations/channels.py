@@ -66,8 +66,8 @@ class Channel(ABC):
     max_text_length: int
 
     @abstractmethod
-    def prepare(self, outgoing: OutgoingMessage) -> object:
-        """Read from the database what `send` and `find` will need (credentials). Raises NotSent when the account cannot send."""
+    def prepare(self, account_id: int) -> object:
+        """Read from the database what the calls for this channel account will need, for example its credentials."""
 
     @abstractmethod
     def send(self, outgoing: OutgoingMessage, prepared: object, *, timeout: float) -> Receipt:
@@ -88,7 +88,7 @@ class Channel(ABC):
         Raises SendLater when the provider cannot be asked now.
         """
 
-    def show_typing(self, account_id: int, external_id: str) -> None:
+    def show_typing(self, prepared: object, external_id: str) -> None:
         """Show the contact that an answer to their message `external_id` is being written. Best effort: never raises."""
 
 

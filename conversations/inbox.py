@@ -7,7 +7,23 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from .models import ChannelAccount, Message
+from django.db import IntegrityError, transaction
+
+from . import lifecycle
+from .models import (
+    OPEN_STATES,
+    Author,
+    ChannelAccount,
+    Contact,
+    Conversation,
+    DeliveryStatus,
+    Direction,
+    Media,
+    Message,
+    Outcome,
+    State,
+)
+from .responder import answer_later
 
 
 class Keyword(StrEnum):
@@ -42,5 +58,101 @@ class InboundMessage:
 
 
 def receive(inbound: InboundMessage, *, account: ChannelAccount, now: datetime) -> Message | None:
-    """Store `inbound` with contact, conversation and answer job, in one transaction. None when it is stored already."""
-    raise NotImplementedError
+    """Store `inbound` with its contact, its conversation and the job that answers it: all in one transaction, or nothing.
+
+    Returns None when a message of this external id is stored already. Raises DatabaseError when nothing could be stored.
+    """
+    if _is_stored(inbound, account):
+        return None
+    try:
+        with transaction.atomic():
+            contact = _contact(inbound, account, now)
+            conversation = _conversation(contact, account, now)
+            message = _store(inbound, conversation, contact, now)
+            if message.outcome == Outcome.WAITING:
+                answer_later(conversation, correlation_id=inbound.external_id)
+            if conversation.state == State.IDLE:
+                lifecycle.move(conversation, State.IN_PROGRESS, actor="contact", reason="wrote again", now=now)
+    except IntegrityError:
+        if _is_stored(inbound, account):  # the same message, delivered twice at once: the other one won
+            return None
+        raise
+    return message
+
+
+def _is_stored(inbound: InboundMessage, account: ChannelAccount) -> bool:
+    return Message.objects.filter(channel_account=account, external_id=inbound.external_id).exists()
+
+
+def _contact(inbound: InboundMessage, account: ChannelAccount, now: datetime) -> Contact:
+    contact, _ = Contact.objects.get_or_create(
+        workspace_id=account.workspace_id,
+        medium=account.medium,
+        address=inbound.sender,
+        defaults={"name": inbound.sender_name, "created_at": now},
+    )
+    known = (contact.name, contact.opted_out_at)
+    contact.name = inbound.sender_name or contact.name
+    if inbound.keyword == Keyword.STOP:
+        contact.opted_out_at = contact.opted_out_at or now
+    elif inbound.keyword == Keyword.START:
+        contact.opted_out_at = None
+    if known != (contact.name, contact.opted_out_at):
+        contact.save(update_fields=["name", "opted_out_at"])
+    return contact
+
+
+def _conversation(contact: Contact, account: ChannelAccount, now: datetime) -> Conversation:
+    """The open conversation, locked until the commit: that is what puts the messages of one conversation in an order."""
+    mine = Conversation.objects.filter(channel_account=account, contact=contact)
+    is_open = mine.filter(state__in=OPEN_STATES)
+    conversation = is_open.select_for_update().first()
+    if conversation is None:
+        is_open.get_or_create(
+            defaults={
+                "channel_account": account,
+                "contact": contact,
+                "workspace_id": account.workspace_id,
+                "previous": mine.order_by("-pk").first(),
+                "opened_at": now,
+                "last_message_at": now,
+            }
+        )
+        conversation = is_open.select_for_update().get()
+    return conversation
+
+
+def _store(inbound: InboundMessage, conversation: Conversation, contact: Contact, now: datetime) -> Message:
+    outcome, reason = _outcome(inbound, conversation, contact)
+    message = Message.objects.create(
+        conversation=conversation,
+        channel_account_id=conversation.channel_account_id,
+        seq=conversation.take_seq(now, inbound=True),
+        direction=Direction.INBOUND,
+        author=Author.CONTACT,
+        kind=inbound.kind,
+        text=inbound.text,
+        details=inbound.details,
+        external_id=inbound.external_id,
+        delivery_status=DeliveryStatus.RECEIVED,
+        created_at=now,
+        raw=inbound.raw,
+        outcome=outcome,
+        outcome_reason=reason,
+    )
+    Media.objects.bulk_create(
+        Media(message=message, position=n, content_type=media.content_type, source_url=media.source_url)
+        for n, media in enumerate(inbound.media)
+    )
+    return message
+
+
+def _outcome(inbound: InboundMessage, conversation: Conversation, contact: Contact) -> tuple[Outcome, str]:
+    """What becomes of the message, as far as that is certain when it comes in."""
+    if inbound.keyword:
+        return Outcome.SUPPRESSED, f"keyword: {inbound.keyword}"
+    if contact.opted_out_at:
+        return Outcome.SUPPRESSED, "the contact has opted out"
+    if conversation.state == State.HUMAN:
+        return Outcome.HUMAN, "the conversation is with a person"
+    return Outcome.WAITING, ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -137,6 +139,16 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.contact} #{self.pk}"
+
+    def take_seq(self, now: datetime, *, inbound: bool = False) -> int:
+        """The next message's number. The row must be locked, so that numbers follow the order of the commits."""
+        seq = self.next_seq
+        self.next_seq = seq + 1
+        self.last_message_at = now
+        if inbound:
+            self.last_inbound_at = now
+        self.save(update_fields=["next_seq", "last_message_at", "last_inbound_at"])
+        return seq
 
 
 class Direction(models.TextChoices):

@@ -20,3 +20,9 @@ def database_now() -> datetime:
         row = cursor.fetchone()
     moment: datetime = row[0]
     return moment
+
+
+def sql_time(moment: datetime) -> object:
+    """`moment` as a parameter of raw SQL: SQLite keeps times as text, in one form that must compare."""
+    adapted: object = connection.ops.adapt_datetimefield_value(moment)
+    return adapted

@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from django.db import connections, transaction
-from django.utils import timezone
 
+from .clock import database_now
 from .errors import Interrupted, JobCancelled, JobTimedOut, LeaseLost
 from .models import Job, JobStatus
-
-_current: ContextVar[JobContext | None] = ContextVar("current_job", default=None)
+from .settle import succeed
 
 
 @dataclass(slots=True)
@@ -24,7 +21,6 @@ class JobContext:
 
     job: Job
     timeout: float  # seconds
-    started_at: datetime = field(default_factory=timezone.now)
     deadline: float = field(init=False)  # of time.monotonic()
     interruption: Interrupted | None = None  # set by the supervisor, raised at the next checkpoint
     completed: bool = False
@@ -71,11 +67,9 @@ class JobContext:
 
         Raises LeaseLost, and rolls everything back, when the job is no longer ours.
         """
-        from .settle import succeed  # settle records outcomes of contexts: it stands behind this module
-
         with transaction.atomic():
             yield
-            if self.interruption or not succeed([self]):
+            if self.interruption or not succeed([self.job], now=database_now()):
                 raise self.interruption or LeaseLost
         self.completed = True
 
@@ -90,19 +84,3 @@ class JobContext:
                 raise RuntimeError("a call to the outside must not be made inside a transaction")
             connection.close()
         yield self.remaining()
-
-
-@contextmanager
-def running(context: JobContext) -> Iterator[None]:
-    """Marks `context` as what this thread works on, so that jobs enqueued meanwhile know their parent."""
-    token = _current.set(context)
-    try:
-        yield
-    finally:
-        _current.reset(token)
-
-
-def current_job() -> Job | None:
-    """The job that this thread is running, if any."""
-    context = _current.get()
-    return context.job if context else None

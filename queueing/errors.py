@@ -61,3 +61,7 @@ class JobTimedOut(Interrupted):
 
 class JobCancelled(Interrupted):
     """Someone cancelled the job while it ran."""
+
+
+class Released(Interrupted):
+    """The worker is shutting down and gives the job back."""

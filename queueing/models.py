@@ -39,14 +39,22 @@ class Job(models.Model):
     started_at = models.DateTimeField(_("started at"), null=True)
     finished_at = models.DateTimeField(_("finished at"), null=True)
 
-    attempt = models.PositiveIntegerField(_("attempt"), default=0, help_text=_("counts claims; every write of a worker is fenced by it"))
+    attempt = models.PositiveIntegerField(
+        _("attempt"), default=0, help_text=_("counts claims; every write of a worker is fenced by it")
+    )
     failures = models.PositiveIntegerField(_("failures"), default=0, help_text=_("attempts that ended in an error"))
-    crashes = models.PositiveIntegerField(_("crashes"), default=0, help_text=_("times the process died while this job ran alone"))
-    suspect = models.BooleanField(_("suspect"), default=False, help_text=_("ran in a worker that died; runs alone until it ends"))
+    crashes = models.PositiveIntegerField(
+        _("crashes"), default=0, help_text=_("times the process died while this job ran alone")
+    )
+    suspect = models.BooleanField(
+        _("suspect"), default=False, help_text=_("ran in a worker that died; runs alone until it ends")
+    )
     worker_id = models.CharField(_("worker"), max_length=100, blank=True)
     lease_until = models.DateTimeField(_("lease until"), null=True)
     cancel_requested = models.BooleanField(_("cancel requested"), default=False)
-    reason = models.CharField(_("reason"), max_length=300, blank=True, help_text=_("why it waits again, died or was cancelled"))
+    reason = models.CharField(
+        _("reason"), max_length=300, blank=True, help_text=_("why it waits again, died or was cancelled")
+    )
 
     ordering_key = models.CharField(_("ordering key"), max_length=100, blank=True)
     unique_key = models.CharField(_("unique key"), max_length=100, blank=True)

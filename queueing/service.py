@@ -6,17 +6,20 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 
 from .backends import get_backend
 from .clock import database_now
-from .context import current_job
+from .current import current_job
 from .errors import InvalidPayload
 from .models import UNFINISHED, WAITING, Job, JobStatus
 from .promote import lock_ordering_keys
-from .tasks import Task, get_task
+from .registry import get_task
+
+if TYPE_CHECKING:
+    from .tasks import Task
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 
@@ -41,7 +44,7 @@ class QueueService:
     @staticmethod
     def enqueue_many(calls: Iterable[tuple[Task | str, dict[str, Any]]]) -> list[Job]:
         """Store many jobs in one transaction: all of them, or none. Arguments, result and exceptions are those of `enqueue`."""
-        drafts = [(task if isinstance(task, Task) else get_task(task), payload) for task, payload in calls]
+        drafts = [(get_task(task) if isinstance(task, str) else task, payload) for task, payload in calls]
         for task, payload in drafts:
             _validate(task, payload)
         with transaction.atomic():
@@ -64,6 +67,15 @@ def _is_keyed(task: Task) -> bool:
 
 
 def _validate(task: Task, payload: dict[str, Any]) -> None:
+    unknown = payload.keys() - task.parameters.keys()
+    missing = {
+        name for name, parameter in task.parameters.items() if parameter.default is parameter.empty
+    } - payload.keys()
+    if unknown or missing:
+        wrong = [f"it does not take {name}" for name in sorted(unknown)] + [
+            f"{name} is missing" for name in sorted(missing)
+        ]
+        raise InvalidPayload(f"the payload of {task.name} does not fit: {', '.join(wrong)}")
     try:
         size = len(json.dumps(payload, allow_nan=False).encode())
     except (TypeError, ValueError) as error:

@@ -1,15 +1,17 @@
-"""The registry: a task is declared once, at its handler, with `@task`."""
+"""A task is declared once, at its handler, with `@task`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, overload
 
 from .backoff import Backoff
-from .errors import UnknownTask
 from .models import Job
+from .registry import register
+from .service import QueueService
 
 Handler = Callable[..., None]
 
@@ -64,14 +66,17 @@ class Task:
         """
         return replace(self, **options)
 
+    @property
+    def parameters(self) -> Mapping[str, inspect.Parameter]:
+        """What the handler takes from a payload."""
+        parameters = inspect.signature(self.handler).parameters
+        return {
+            name: parameter for n, (name, parameter) in enumerate(parameters.items()) if n or not self.takes_context
+        }
+
     def enqueue(self, **payload: Any) -> Job:
         """Store one job of this task; see `QueueService.enqueue`."""
-        from .service import QueueService  # the service looks tasks up here: the door stands behind the registry
-
         return QueueService.enqueue(self, **payload)
-
-
-_tasks: dict[str, Task] = {}
 
 
 @overload
@@ -100,28 +105,8 @@ def task(handler: Handler | None = None, /, **options: Any) -> Task | Callable[[
     """
 
     def declare(handler: Handler) -> Task:
-        name = options.pop("name", handler.__name__)
-        if name in _tasks and _tasks[name].handler.__module__ != handler.__module__:
-            raise ValueError(f"two tasks are named {name!r}: {_tasks[name].handler.__module__} and {handler.__module__}")
-        _tasks[name] = Task(name=name, handler=handler, **options)
-        return _tasks[name]
+        declared = Task(**{"name": handler.__name__, "handler": handler, **options})
+        register(declared)
+        return declared
 
     return declare(handler) if handler else declare
-
-
-def get_task(name: str) -> Task:
-    """The declared task of that name. Raises UnknownTask."""
-    try:
-        return _tasks[name]
-    except KeyError:
-        raise UnknownTask(f"no task is named {name!r}") from None
-
-
-def all_tasks() -> list[Task]:
-    """Every declared task, by name."""
-    return [_tasks[name] for name in sorted(_tasks)]
-
-
-def all_queue_names() -> list[str]:
-    """Every lane that a task is declared for; `default` is first."""
-    return sorted({declared.queue_name for declared in _tasks.values()} | {"default"}, key=lambda name: (name != "default", name))

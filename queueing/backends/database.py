@@ -10,7 +10,9 @@ from django.db import DatabaseError, connection
 from ..errors import BackendUnavailable
 from .base import Backend, Doorbell
 
-SQLITE_LOOK_SECONDS = 0.005  # one PRAGMA costs some ten microseconds: an idle worker spends well under 1 % of a core on it
+SQLITE_LOOK_SECONDS = (
+    0.005  # one PRAGMA costs some ten microseconds: an idle worker spends well under 1 % of a core on it
+)
 
 
 class CommitDoorbell(Doorbell):
