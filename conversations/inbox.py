@@ -81,7 +81,9 @@ def receive(inbound: InboundMessage, *, account: ChannelAccount, now: datetime) 
 
 
 def _is_stored(inbound: InboundMessage, account: ChannelAccount) -> bool:
-    return Message.objects.filter(channel_account=account, external_id=inbound.external_id).exists()
+    # SQLite uses the partial index only where the query repeats its condition.
+    stored = Message.objects.filter(channel_account=account, external_id=inbound.external_id).exclude(external_id="")
+    return stored.exists()
 
 
 def _contact(inbound: InboundMessage, account: ChannelAccount, now: datetime) -> Contact:

@@ -47,7 +47,10 @@ class ChannelAccount(models.Model):
         verbose_name = _("channel account")
         verbose_name_plural = _("channel accounts")
         constraints = [
-            models.UniqueConstraint(fields=["channel", "medium", "address"], name="one_account_per_address"),
+            # Within the workspace: a provider may share one address among its customers, as Twilio's WhatsApp sandbox does.
+            models.UniqueConstraint(
+                fields=["workspace", "channel", "medium", "address"], name="one_account_per_address"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -209,6 +209,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='channelaccount',
-            constraint=models.UniqueConstraint(fields=('channel', 'medium', 'address'), name='one_account_per_address'),
+            constraint=models.UniqueConstraint(fields=('workspace', 'channel', 'medium', 'address'), name='one_account_per_address'),
         ),
     ]
