@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import os
+import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import environ
+from .environment import Environment
+from .logging import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-
-env = environ.Env()
-environ.Env.read_env(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
+env = Environment(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
 
 # What a running installation writes: the SQLite file, collected static files, the twin's journal.
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
@@ -19,8 +23,22 @@ VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
 SECRET_KEY = env.str("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 PORT = env.int("PORT", default=8000)
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=2)
+SANDBOX = env.bool("SANDBOX", default=False)
+
+# What the world calls us by. Twilio signs it, links are made with it, and it says whether we are reached over https.
+_LOCAL_URL = f"http://127.0.0.1:{PORT}"
+PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default=_LOCAL_URL if SANDBOX or DEBUG else "").rstrip("/")
+_public = urlsplit(PUBLIC_BASE_URL)
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]", *filter(None, [_public.hostname])]
+)
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if _public.netloc else []
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
+SECURE_PROXY_SSL_HEADER = None
+if _header := env.str("SECURE_PROXY_SSL_HEADER", default=""):  # believed from anyone: only where a proxy always sets it
+    SECURE_PROXY_SSL_HEADER = (f"HTTP_{_header.upper().replace('-', '_')}", "https")
 
 INSTALLED_APPS = [
     "unfold",
@@ -32,12 +50,14 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "rest_framework",
+    "project",
     "channels_twilio",
     "conversations",
     "queueing",  # before django_rq: `rqworker` and `rqscheduler` are ours on every backend
     "django_rq",
 ]
 MIDDLEWARE = [
+    "project.correlation.CorrelationMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -80,8 +100,13 @@ STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = DEBUG
 
+LOGGING = logging_config(
+    style=env.choice("LOG_FORMAT", ("json", "console"), default="console" if DEBUG or sys.stderr.isatty() else "json"),
+    level=env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
+)
+
 # --- Database -------------------------------------------------------------------------------------------------------
-DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'recado.sqlite3'}")}
+DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'recado.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # IMMEDIATE: a transaction that reads first and writes later would fail at once among other writers, whatever the
     # timeout. FULL: what was answered 200 survives a power cut. The timeout lets a webhook say 503 within 3 s.
@@ -99,7 +124,9 @@ QUEUE_URL = env.str("QUEUE_URL", default="database://")
 QUEUE_LEASE_SECONDS = env.float("QUEUE_LEASE_SECONDS", default=60)
 QUEUE_DRAIN_SECONDS = env.float("QUEUE_DRAIN_SECONDS", default=20)
 SCHEDULER_INTERVAL_SECONDS = env.int("SCHEDULER_INTERVAL_SECONDS", default=60)
-RQ_QUEUES: dict[str, dict[str, object]] = {"default": {"URL": QUEUE_URL if QUEUE_URL.startswith("redis") else "redis://"}}
+RQ_QUEUES: dict[str, dict[str, object]] = {
+    "default": {"URL": QUEUE_URL if QUEUE_URL.startswith("redis") else "redis://"}
+}
 
 # --- Conversations --------------------------------------------------------------------------------------------------
 CHANNELS = {"twilio": {"BACKEND": "channels_twilio.channel.TwilioChannel"}}
@@ -115,10 +142,12 @@ AI_TIMEOUT_SECONDS = env.float("AI_TIMEOUT_SECONDS", default=45)
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 
 # --- Twilio ---------------------------------------------------------------------------------------------------------
-SANDBOX = env.bool("SANDBOX", default=False)
+# The sandbox has credentials of its own, so that a message takes the very way, signatures included, of a real one.
+SANDBOX_ACCOUNT_SID = "AC5a9db0c5a9db0c5a9db0c5a9db0c5a9d"
+SANDBOX_AUTH_TOKEN = hmac.new(SECRET_KEY.encode(), b"the sandbox's auth token", hashlib.sha256).hexdigest()[:32]
+SANDBOX_FROM = ["whatsapp:+15550100001", "+15550100002"]
 TWIN_PORT = env.int("TWIN_PORT", default=PORT + 1)
-TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
-TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
-TWILIO_FROM = env.list("TWILIO_FROM", default=[])
+TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default=SANDBOX_ACCOUNT_SID if SANDBOX else "")
+TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default=SANDBOX_AUTH_TOKEN if SANDBOX else "")
+TWILIO_FROM = env.list("TWILIO_FROM", default=SANDBOX_FROM if SANDBOX else [])
 TWILIO_API_BASE_URL = env.str("TWILIO_API_BASE_URL", default=f"http://127.0.0.1:{TWIN_PORT}" if SANDBOX else "")
-PUBLIC_BASE_URL = env.str("PUBLIC_BASE_URL", default=f"http://127.0.0.1:{PORT}" if SANDBOX or DEBUG else "").rstrip("/")

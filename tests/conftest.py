@@ -23,7 +23,7 @@ if not XDIST_WORKER:  # its workers inherit what is set here
     for name in re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE):
         os.environ.pop(name, None)
     os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "project.settings",  # not in pytest's options: they would load Django before this file
+        "DJANGO_SETTINGS_MODULE": "project.settings",  # not in pytest's options: those load Django before this file
         "ENV_FILE": os.devnull,
         "SECRET_KEY": "a key of the tests, longer than fifty characters, and of no use elsewhere",
         "PUBLIC_BASE_URL": "https://bot.example.com",
