@@ -20,4 +20,4 @@ class Backoff:
     def delay(self, failures: int) -> timedelta:
         """How long to wait after the `failures`-th failure (1 for the first)."""
         ceiling = min(self.maximum, self.base * 2 ** min(failures - 1, 30))
-        return ceiling * random.random()  # noqa: S311  (spreads load, guards nothing)
+        return timedelta(seconds=random.uniform(0, ceiling.total_seconds()))  # noqa: S311  (spreads load, guards nothing)

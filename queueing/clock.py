@@ -22,7 +22,7 @@ def database_now() -> datetime:
     return moment
 
 
-def sql_time(moment: datetime) -> object:
+def sql_time(moment: datetime) -> datetime | str:
     """`moment` as a parameter of raw SQL: SQLite keeps times as text, in one form that must compare."""
-    adapted: object = connection.ops.adapt_datetimefield_value(moment)
+    adapted: datetime | str = connection.ops.adapt_datetimefield_value(moment)
     return adapted

@@ -20,25 +20,32 @@ class JobContext:
     """Given to the handlers of tasks declared with `takes_context=True`."""
 
     job: Job
-    timeout: float  # seconds
-    deadline: float = field(init=False)  # of time.monotonic()
+    timeout: float  # seconds that the attempt may take
+    lease: float = float("inf")  # seconds; without a supervisor that renews it, none
+    started: float = field(default_factory=time.monotonic)
+    renewed: float = field(
+        default_factory=time.monotonic
+    )  # when the lease was last known to be ours, of time.monotonic()
     interruption: Interrupted | None = None  # set by the supervisor, raised at the next checkpoint
     completed: bool = False
 
-    def __post_init__(self) -> None:
-        self.deadline = time.monotonic() + self.timeout
-
     def remaining(self) -> float:
         """Seconds left until the task's timeout: the most that a client may be told to wait. Raises JobTimedOut when none are."""
-        left = self.deadline - time.monotonic()
+        left = self.started + self.timeout - time.monotonic()
         if left <= 0:
             raise JobTimedOut
         return left
 
-    def checkpoint(self) -> None:
-        """Return when the job may go on. Raises LeaseLost, JobTimedOut or JobCancelled when it must stop."""
+    def stop_if_interrupted(self) -> None:
+        """Raises what the supervisor has found, or LeaseLost when nobody could renew the lease for two thirds of its length."""
+        if self.interruption is None and time.monotonic() - self.renewed > self.lease * 2 / 3:
+            self.interruption = LeaseLost()
         if self.interruption:
             raise self.interruption
+
+    def checkpoint(self) -> None:
+        """Return when the job may go on. Raises LeaseLost, JobTimedOut or JobCancelled when it must stop."""
+        self.stop_if_interrupted()
         self.remaining()
         row = Job.objects.filter(pk=self.job.pk, attempt=self.job.attempt, status=JobStatus.RUNNING)
         cancelled = row.values_list("cancel_requested", flat=True).first()
@@ -55,11 +62,12 @@ class JobContext:
         """
         with transaction.atomic():
             yield
+            self.stop_if_interrupted()
             row = Job.objects.select_for_update().filter(
                 pk=self.job.pk, attempt=self.job.attempt, status=JobStatus.RUNNING
             )
-            if self.interruption or not row.exists():
-                raise self.interruption or LeaseLost
+            if not row.exists():
+                raise LeaseLost
 
     @contextmanager
     def complete(self) -> Iterator[None]:
@@ -69,8 +77,9 @@ class JobContext:
         """
         with transaction.atomic():
             yield
-            if self.interruption or not succeed([self.job], now=database_now()):
-                raise self.interruption or LeaseLost
+            self.stop_if_interrupted()
+            if not succeed([self.job], now=database_now()):
+                raise LeaseLost
         self.completed = True
 
     @contextmanager
@@ -83,4 +92,5 @@ class JobContext:
             if connection.in_atomic_block:
                 raise RuntimeError("a call to the outside must not be made inside a transaction")
             connection.close()
+        self.stop_if_interrupted()
         yield self.remaining()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import connection
@@ -47,14 +47,13 @@ def promote_due(now: datetime, *, limit: int = 500) -> list[Job]:
     """
     due = Job.objects.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
     due = due.filter(status=JobStatus.SCHEDULED, run_after__lte=now).order_by("run_after")
-    jobs: Sequence[Job] = due.only("pk", "queue_name")[:limit]
-    Job.objects.filter(pk__in=[job.pk for job in jobs]).update(status=JobStatus.READY)
-    return list(jobs)
+    jobs = list(due.only("pk", "queue_name")[:limit])
+    if jobs:
+        Job.objects.filter(pk__in=[job.pk for job in jobs]).update(status=JobStatus.READY)
+    return jobs
 
 
 def next_due() -> datetime | None:
     """When the next scheduled job comes due, by one look at an index."""
-    moment = (
-        Job.objects.filter(status=JobStatus.SCHEDULED).order_by("run_after").values_list("run_after", flat=True).first()
-    )
-    return moment
+    scheduled = Job.objects.filter(status=JobStatus.SCHEDULED).order_by("run_after")
+    return scheduled.values_list("run_after", flat=True).first()

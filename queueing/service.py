@@ -129,12 +129,13 @@ def _insert_keyed(task: Task, payload: dict[str, Any], now: datetime) -> Job:
 
 
 def _waiting(task: Task) -> Job | None:
-    """The job that stands in for a new one. Locked, so that no worker claims it, and reads, before our transaction commits."""
+    """The job that stands in for a new one. Locked, so that no worker claims it, and reads, before our commit."""
+    waiting = None
     if task.scheduled_for:
-        return Job.objects.filter(task=task.name, scheduled_for=task.scheduled_for).first()
-    if task.unique_key:
-        return Job.objects.select_for_update().filter(unique_key=task.unique_key, status__in=WAITING).first()
-    return None
+        waiting = Job.objects.filter(task=task.name, scheduled_for=task.scheduled_for).first()
+    if task.unique_key and not waiting:
+        waiting = Job.objects.select_for_update().filter(unique_key=task.unique_key, status__in=WAITING).first()
+    return waiting
 
 
 def _push(waiting: Job, task: Task, now: datetime) -> Job:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from django.db import DatabaseError, connection
 
-from ..errors import BackendUnavailable
+from queueing.errors import BackendUnavailable
+
 from .base import Backend, Doorbell
 
 SQLITE_LOOK_SECONDS = (

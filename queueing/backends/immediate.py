@@ -1,10 +1,25 @@
-"""`immediate://`: runs a job in the process that enqueues it, right after the commit. For tests; a system check refuses it elsewhere."""
+"""`immediate://`: runs a job in the process that enqueues it, right after the commit.
+
+For tests; a system check refuses it elsewhere.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
+
+from django.db import transaction
+
+from queueing.claim import claim
+from queueing.clock import database_now
+from queueing.context import JobContext
+from queueing.perform import perform
+from queueing.registry import all_queue_names, get_task
+from queueing.settle import fail, succeed
 
 from .base import Backend, Doorbell
+
+LEASE = timedelta(minutes=5)
 
 
 class ImmediateBackend(Backend):
@@ -13,8 +28,6 @@ class ImmediateBackend(Backend):
     runs_in_worker = False
 
     def ring(self, queue_name: str, job_ids: Sequence[int]) -> None:
-        from ..worker import run_ready_jobs  # the worker asks its backend for a doorbell: it stands behind this module
-
         run_ready_jobs()
 
     def doorbell(self, queue_names: Sequence[str]) -> Doorbell:
@@ -22,3 +35,20 @@ class ImmediateBackend(Backend):
 
     def check(self) -> None:
         """Always there."""
+
+
+def run_ready_jobs() -> None:
+    """Claim, run and settle in this thread until nothing is ready."""
+    while True:
+        with transaction.atomic():
+            jobs = claim(queue_names=all_queue_names(), limit=1, worker_id="immediate", lease=LEASE, now=database_now())
+        for job in jobs:
+            context = JobContext(job, timeout=get_task(job.task).timeout.total_seconds())
+            error = perform(context)
+            with transaction.atomic():
+                if error is not None:
+                    fail(job, error, now=database_now())
+                elif not context.completed:
+                    succeed([job], now=database_now())
+        if not jobs:
+            return

@@ -1,0 +1,37 @@
+"""Runs one claimed job's handler, and catches whatever comes of it: the only broad except of the product."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import connections
+from django.utils import timezone
+
+from .context import JobContext
+from .current import working_on
+from .errors import Discard, Interrupted
+from .registry import get_task
+
+logger = logging.getLogger(__name__)
+
+
+def perform(context: JobContext) -> BaseException | None:
+    """Call the handler. Returns what it raised, or None when it returned; the database connections of this thread are given back.
+
+    Payload names that the handler does not know are left out: they come from a newer version, while a deploy is rolling.
+    """
+    job = context.job
+    try:
+        task = get_task(job.task)
+        if job.expires_at and job.expires_at < timezone.now():
+            raise Discard("older than its task's max_age")
+        payload = {name: value for name, value in job.payload.items() if name in task.parameters}
+        with working_on(job):
+            task.handler(*([context] if task.takes_context else []), **payload)
+    except BaseException as error:  # noqa: BLE001  (SystemExit too: a handler must not end the worker)
+        log = logger.info if isinstance(error, Interrupted) else logger.warning
+        log("job %s (%s) attempt %s ended: %s", job.pk, job.task, job.attempt, type(error).__name__)
+        return error
+    finally:
+        connections.close_all()
+    return None

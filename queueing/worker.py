@@ -1,0 +1,241 @@
+"""The only consumer: claims ready jobs, runs them in threads, and ends their attempts in batches.
+
+One thread owns the ledger. Each of its turns is one transaction: end what has finished, promote what is due, claim what fits.
+The threads that run handlers only run handlers, so a job that needs no database costs no connection.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import random
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection, transaction
+
+from .claim import claim, claim_suspect
+from .clock import database_now
+from .context import JobContext
+from .errors import Interrupted, Released, UnknownTask
+from .models import Job, JobStatus
+from .perform import perform
+from .promote import next_due, promote_due
+from .registry import all_queue_names, get_task
+from .rescue import rescue_expired, rescue_worker
+from .settle import fail, succeed
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0  # how long an idle worker trusts the doorbell before it looks at the ledger by itself
+RESCUE_SECONDS = 5.0  # between two looks for leases that ran out
+RECYCLED = 3  # exit code of a worker that asks for a fresh process
+
+
+def new_worker_id() -> str:
+    """Fresh at every start, so that a restarted process is never taken for the one that held a lease."""
+    return f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+@dataclass(slots=True)
+class Finished:
+    """A handler has returned (`error` is None) or raised."""
+
+    context: JobContext
+    error: BaseException | None
+
+
+class Worker:
+    """Claims and runs jobs until it is told to stop. `run()` belongs to one thread; `wake()` and `stop()` to any."""
+
+    def __init__(
+        self,
+        *,
+        worker_id: str,
+        queue_names: Sequence[str] = (),
+        threads: int = 1,
+        only_suspects: bool = False,
+        until_idle: bool = False,
+        on_suspects: Callable[[], None] = lambda: None,
+    ) -> None:
+        """
+        Args:
+            queue_names: the lanes to serve, the first one first; none means every declared one.
+            threads: how many jobs run at once.
+            only_suspects: run the jobs of workers that died, one at a time.
+            until_idle: stop when nothing is ready.
+            on_suspects: called when such jobs wait, which this worker must not run beside others.
+        """
+        self.worker_id = worker_id
+        self.queue_names = list(queue_names) or all_queue_names()
+        self.threads = 1 if only_suspects else threads
+        self.only_suspects = only_suspects
+        self.until_idle = until_idle
+        self.on_suspects = on_suspects
+        self.lease = timedelta(seconds=settings.QUEUE_LEASE_SECONDS)
+        self.exit_code = 1  # until the loop has ended in order
+        self.running: dict[int, JobContext] = {}
+        self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
+        self._ended: list[Finished] = []
+        self._awake = threading.Event()
+        self._stopping = threading.Event()
+        self._release_at = float("inf")
+        self._rescue_at = 0.0
+        self._asks_for_fresh_process = False
+        self._pool = ThreadPoolExecutor(max_workers=self.threads, thread_name_prefix="job")
+
+    def wake(self) -> None:
+        """There may be work."""
+        self._awake.set()
+
+    def stop(self, *, grace: float) -> None:
+        """Claim nothing more; give back what still runs after `grace` seconds. Called again, with less grace, it shortens the first."""
+        self._release_at = min(self._release_at, time.monotonic() + grace)
+        self._stopping.set()
+        self.wake()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def recycle(self) -> None:
+        """Claim nothing more, and end when the other jobs are done: a handler that never returns holds a thread of this process."""
+        self._asks_for_fresh_process = True
+        self.stop(grace=float("inf"))
+
+    def give_up(self, context: JobContext, error: Interrupted) -> None:
+        """End an attempt whose handler does not return. What it still writes is refused by the fence."""
+        context.interruption = error
+        self._finished.put(Finished(context, error))
+        self.wake()
+
+    def run(self, dead_worker_id: str | None = None) -> None:
+        """Work until stopped and drained. A database that is away is waited for, not died of.
+
+        Args:
+            dead_worker_id: a worker that is known to be dead; its jobs are taken back first.
+        """
+        patience = 0.1
+        while True:
+            try:
+                if dead_worker_id:
+                    rescue_worker(dead_worker_id, database_now())
+                    dead_worker_id = None
+                busy = self._turn()
+                patience = 0.1
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("the ledger cannot be reached: %s", type(error).__name__)
+                connection.close()
+                time.sleep(patience * (0.5 + random.random()))  # noqa: S311  (jitter)
+                patience = min(patience * 2, 5.0)
+                continue
+            if self.stopping and not self.running:
+                break
+            if self.until_idle and not busy and not self.running:
+                break
+            if not busy:
+                self._sleep()
+        connection.close()
+        self.exit_code = RECYCLED if self._asks_for_fresh_process else 0
+
+    def _turn(self) -> bool:
+        """One look at everything. Returns whether the next one should follow at once."""
+        self._awake.clear()
+        self._collect()
+        if not self._ended and not self._work_waits():
+            return False
+        with transaction.atomic():
+            now = database_now()
+            self._settle(now)
+            jobs = self._claim(now)
+        for finished in self._ended:
+            self.running.pop(finished.context.job.pk, None)
+        self._ended.clear()
+        for job in jobs:
+            self._start(job)
+        return bool(jobs)
+
+    def _collect(self) -> None:
+        """Gather what has ended: each attempt once, also when its handler returns after it was given up."""
+        if time.monotonic() >= self._release_at:
+            for context in list(self.running.values()):
+                self.give_up(context, Released())
+        ended = {id(finished.context) for finished in self._ended}
+        while not self._finished.empty():
+            finished = self._finished.get()
+            context = finished.context
+            if self.running.get(context.job.pk) is context and id(context) not in ended:
+                self._ended.append(finished)
+                ended.add(id(context))
+
+    def _work_waits(self) -> bool:
+        """A look without a write lock, so that an idle worker does not stand in the way of those who write."""
+        now = database_now()
+        if time.monotonic() >= self._rescue_at:
+            self._rescue_at = time.monotonic() + RESCUE_SECONDS
+            if Job.objects.filter(status=JobStatus.RUNNING, lease_until__lte=now).exists():
+                return True
+            if not self.only_suspects and Job.objects.filter(status=JobStatus.READY, suspect=True).exists():
+                self.on_suspects()
+        if self.stopping or len(self.running) >= self.threads:
+            return False
+        ready = Job.objects.filter(status=JobStatus.READY, suspect=self.only_suspects)
+        if not self.only_suspects:
+            ready = ready.filter(queue_name__in=self.queue_names)
+        return ready.exists() or Job.objects.filter(status=JobStatus.SCHEDULED, run_after__lte=now).exists()
+
+    def _settle(self, now: datetime) -> None:
+        open_ends = [finished for finished in self._ended if not finished.context.completed]
+        jobs = [finished.context.job for finished in open_ends if finished.error is None]
+        lost = len(jobs) - len(succeed(jobs, now=now))
+        for finished in open_ends:
+            if finished.error is not None and not fail(finished.context.job, finished.error, now=now):
+                lost += 1
+        if lost:
+            logger.warning("%s attempts ended after their leases were lost; nothing of them was kept", lost)
+
+    def _claim(self, now: datetime) -> list[Job]:
+        rescue_expired(now)
+        promote_due(now)
+        free = self.threads - len(self.running) + len(self._ended)
+        if self.stopping or not free:
+            return []
+        if self.only_suspects:
+            return claim_suspect(worker_id=self.worker_id, lease=self.lease, now=now)
+        return claim(queue_names=self.queue_names, limit=free, worker_id=self.worker_id, lease=self.lease, now=now)
+
+    def _start(self, job: Job) -> None:
+        context = JobContext(job, timeout=_timeout(job), lease=self.lease.total_seconds())
+        self.running[job.pk] = context
+        self._pool.submit(self._perform, context)
+
+    def _perform(self, context: JobContext) -> None:
+        self._finished.put(Finished(context, perform(context)))
+        self.wake()
+
+    def _sleep(self) -> None:
+        """Until a ring, the end of a job, the next due job, or the poll, whichever comes first."""
+        seconds = POLL_SECONDS
+        if len(self.running) < self.threads and not self.stopping:
+            due = next_due()
+            if due:
+                seconds = min(seconds, max((due - database_now()).total_seconds(), 0.0))
+        if self.stopping:
+            seconds = min(seconds, max(self._release_at - time.monotonic(), 0.0))
+        self._awake.wait(seconds)
+
+
+def _timeout(job: Job) -> float:
+    """Seconds. An unknown task is dead as soon as it is looked up."""
+    try:
+        return get_task(job.task).timeout.total_seconds()
+    except UnknownTask:
+        return 1.0
