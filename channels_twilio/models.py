@@ -9,15 +9,21 @@ from conversations.models import ChannelAccount, Workspace
 
 from .secrets import EncryptedTextField
 
+CHANNEL = "twilio"  # our key in settings.CHANNELS
+
 
 class TwilioAccount(models.Model):
     """One Twilio account (an AccountSid). Its tokens check signatures and authorise the REST API."""
 
-    workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="twilio_accounts", verbose_name=_("workspace"))
+    workspace = models.ForeignKey(
+        Workspace, models.PROTECT, related_name="twilio_accounts", verbose_name=_("workspace")
+    )
     account_sid = models.CharField(_("account SID"), max_length=34, unique=True)
     auth_token = EncryptedTextField(_("auth token"))
     next_auth_token = EncryptedTextField(
-        _("secondary auth token"), blank=True, help_text=_("while a token is being rotated, signatures of both are accepted")
+        _("secondary auth token"),
+        blank=True,
+        help_text=_("while a token is being rotated, signatures of both are accepted"),
     )
 
     class Meta:
@@ -50,7 +56,9 @@ class StatusEvent(models.Model):
 
     account_sid = models.CharField(_("account SID"), max_length=34)
     external_id = models.CharField(_("external id"), max_length=34, db_index=True)
-    message_id = models.BigIntegerField(_("our message"), null=True, help_text=_("the id that our callback URL carried"))
+    message_id = models.BigIntegerField(
+        _("our message"), null=True, help_text=_("the id that our callback URL carried")
+    )
     status = models.CharField(_("status"), max_length=30)
     error_code = models.CharField(_("error code"), max_length=20, blank=True)
     raw = models.JSONField(_("as received"))

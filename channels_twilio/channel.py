@@ -1,0 +1,182 @@
+"""Sends over Twilio, and says exactly what is known about the outcome."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+
+import httpx
+from django.conf import settings
+from django.utils import timezone
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
+from twilio.rest import Client
+
+from conversations.channels import Channel, NotSent, OptedOut, OutcomeUnknown, OutgoingMessage, Receipt, SendLater
+from conversations.models import DeliveryStatus, Medium
+from queueing.masking import mask
+
+from .error_codes import Remedy, remedy_for
+from .models import TwilioSender
+from .payloads import DELIVERY_STATUSES, to_address
+from .transport import NEVER_SENT, Transport
+
+logger = logging.getLogger(__name__)
+
+TYPING_TIMEOUT_SECONDS = 2.0
+UNTIL_CONFIGURED = timedelta(minutes=15)
+LONGEST_RETRY_AFTER = timedelta(hours=1)
+UNTIL_QUEUE_DRAINS = timedelta(minutes=1)  # 21611: 4 hours' worth of messages wait at Twilio for this number
+CLOCK_SKEW = timedelta(seconds=10)  # Twilio's clock against ours, and its times are cut to whole seconds
+
+# What the SDK raises over an answer that is not what Twilio's API answers: cut off, HTML, a list.
+UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the calls for one channel account need, read beforehand."""
+
+    medium: str
+    account_sid: str
+    auth_token: str = field(repr=False)
+    messaging_service_sid: str
+
+
+class TwilioChannel(Channel):
+    """WhatsApp and SMS over Twilio's Messages API. It has no idempotency key: nothing is ever sent twice on a guess."""
+
+    max_text_length = 1600  # error 21617, on every channel
+
+    def prepare(self, account_id: int) -> Credentials:
+        """Raises SendLater while no Twilio account is tied to the channel account: messages wait for the operator."""
+        sender = (
+            TwilioSender.objects.select_related("account", "channel_account").filter(channel_account=account_id).first()
+        )
+        if sender is None:
+            raise SendLater("no Twilio account is tied to the channel account", after=UNTIL_CONFIGURED)
+        return Credentials(
+            medium=sender.channel_account.medium,
+            account_sid=sender.account.account_sid,
+            auth_token=sender.account.auth_token,
+            messaging_service_sid=sender.messaging_service_sid,
+        )
+
+    def send(self, outgoing: OutgoingMessage, prepared: object, *, timeout: float) -> Receipt:
+        credentials = cast(Credentials, prepared)
+        transport = Transport(timeout=timeout)
+        try:
+            message = _client(credentials, transport).messages.create(**_parameters(outgoing, credentials))
+            return _receipt(message)
+        except NEVER_SENT as error:
+            raise SendLater(f"no connection to Twilio: {type(error).__name__}") from None
+        except httpx.TransportError as error:
+            raise OutcomeUnknown(f"no answer from Twilio: {type(error).__name__}") from None
+        except (TwilioRestException, TwilioServiceException) as error:
+            raise _refusal(error, cast(httpx.Response, transport.answer)) from None
+        except UNPARSABLE as error:
+            raise OutcomeUnknown(f"not an answer of Twilio's: {type(error).__name__}") from None
+
+    def find(
+        self, outgoing: OutgoingMessage, prepared: object, *, since: datetime, taken: frozenset[str], timeout: float
+    ) -> Receipt | None:
+        """Lists by recipient only: a message just accepted has no DateSent, one that a Messaging Service sends no From.
+
+        Of several that fit, the oldest is it: the sends of a conversation leave in their order.
+        """
+        client = _client(cast(Credentials, prepared), Transport(timeout=timeout))
+        earliest = since - CLOCK_SKEW
+        found: dict[datetime, Any] = {}
+        try:
+            page = client.messages.page(to=to_address(outgoing.medium, outgoing.recipient), page_size=100)
+            while page:
+                messages = list(page)
+                for message in messages:
+                    if message.sid not in taken and message.date_created >= earliest and _is(outgoing, message):
+                        found[message.date_created] = message
+                # Newest first, but not strictly: only a page that is too old from end to end ends the search.
+                page = page.next_page() if any(message.date_created >= earliest for message in messages) else None
+            return _receipt(found[min(found)]) if found else None
+        except (httpx.TransportError, TwilioException, *UNPARSABLE) as error:
+            raise SendLater(f"Twilio cannot be asked: {type(error).__name__}") from None
+
+    def show_typing(self, prepared: object, external_id: str) -> None:
+        """Also marks the message as read. WhatsApp only."""
+        credentials = cast(Credentials, prepared)
+        if credentials.medium != Medium.WHATSAPP or not external_id:
+            return
+        client = _client(credentials, Transport(timeout=TYPING_TIMEOUT_SECONDS))
+        try:
+            client.messaging.v2.typing_indicator.create(channel="whatsapp", message_id=external_id)
+        except (httpx.TransportError, TwilioException, *UNPARSABLE) as error:
+            logger.info("no typing indicator: %s", type(error).__name__)
+
+
+def _client(credentials: Credentials, transport: Transport) -> Any:
+    client = Client(credentials.account_sid, credentials.auth_token, http_client=transport)  # type: ignore[no-untyped-call]
+    if settings.TWILIO_API_BASE_URL:
+        client.api.base_url = client.messaging.base_url = settings.TWILIO_API_BASE_URL
+    return client
+
+
+def _parameters(outgoing: OutgoingMessage, credentials: Credentials) -> dict[str, object]:
+    # By its Messaging Service, Twilio keeps writing to a contact from the number that the contact knows.
+    sender = (
+        {"messaging_service_sid": credentials.messaging_service_sid}
+        if credentials.messaging_service_sid
+        else {"from_": to_address(outgoing.medium, outgoing.sender)}
+    )
+    content = {"body": outgoing.text} if outgoing.text else {}
+    media = {"media_url": list(outgoing.media_urls)} if outgoing.media_urls else {}
+    return {
+        "to": to_address(outgoing.medium, outgoing.recipient),
+        # Carries our id, so that a callback tells what became of a send whose answer was lost.
+        "status_callback": f"{settings.PUBLIC_BASE_URL}/webhooks/twilio/status/?m={outgoing.message_id}",
+        **sender,
+        **content,
+        **media,
+    }
+
+
+def _receipt(message: Any) -> Receipt:
+    if not isinstance(message.sid, str) or not message.sid:
+        raise ValueError("an answer without a SID")
+    return Receipt(message.sid, DELIVERY_STATUSES.get(message.status, DeliveryStatus.QUEUED))
+
+
+def _is(outgoing: OutgoingMessage, message: Any) -> bool:
+    return message.direction.startswith("outbound") and (message.body or "").strip() == outgoing.text.strip()
+
+
+def _refusal(error: Any, answer: httpx.Response) -> Exception:
+    """What an error answer means for the message. Its words may name the recipient: they are masked."""
+    code = error.code if error.code != answer.status_code else None  # the SDK puts the status where no code came
+    reason = mask(getattr(error, "detail", None) or getattr(error, "title", None) or error.msg)
+    named = f"{code or answer.status_code}: {reason}"
+    match remedy_for(answer.status_code, code):
+        case Remedy.RECONCILE:
+            return OutcomeUnknown(named)
+        case Remedy.RETRY | Remedy.RESEND_LATER:
+            return SendLater(named, after=_retry_after(answer))
+        case Remedy.RETRY_LATER:
+            return SendLater(named, after=UNTIL_QUEUE_DRAINS)
+        case Remedy.CONFIGURE:
+            # For now the message waits, within the age that its job allows, until someone mends the account: a refusal
+            # would lose it, and nothing was wrong with it.
+            return SendLater(named, after=UNTIL_CONFIGURED)
+        case Remedy.OPTED_OUT:
+            return OptedOut(str(code), reason)
+        case _:
+            return NotSent(str(code), reason)
+
+
+def _retry_after(answer: httpx.Response) -> timedelta | None:
+    """RFC 9110, 10.2.3: seconds, or a date. None where neither can be read."""
+    value = answer.headers.get("Retry-After", "")
+    try:
+        after = timedelta(seconds=int(value)) if value.isdecimal() else parsedate_to_datetime(value) - timezone.now()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return min(max(after, timedelta(0)), LONGEST_RETRY_AFTER)
