@@ -1,0 +1,124 @@
+"""A message that comes in is stored once, in order, with the job that answers it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from conversations import inbox, lifecycle
+from conversations.inbox import InboundMedia, Keyword
+from conversations.models import ChannelAccount, Contact, Conversation, Message, Outcome, State
+from queueing.models import Job, JobStatus
+
+Write = Callable[..., Message | None]
+
+
+def test_a_message_its_conversation_its_contact_and_its_job_are_stored_together(write: Write) -> None:
+    message = write("Olá, quero agendar", media=(InboundMedia("image/jpeg", "https://example.com/1"),))
+    stored = Message.objects.get()
+    assert stored == message
+    assert (stored.seq, stored.text, stored.outcome) == (1, "Olá, quero agendar", Outcome.WAITING)
+    assert stored.conversation.state == State.PENDING
+    assert stored.conversation.contact.name == "Ana"
+    assert [media.source_url for media in stored.media.all()] == ["https://example.com/1"]
+    job = Job.objects.get()
+    assert (job.task, job.payload) == ("process_ai_response", {"conversation_id": stored.conversation_id})
+    assert (job.subject, job.correlation_id) == (f"conversation:{stored.conversation_id}", "in-1")
+
+
+def test_nothing_is_stored_when_the_job_cannot_be(write: Write, account: ChannelAccount) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TRIGGER no_jobs BEFORE INSERT ON queueing_job BEGIN SELECT RAISE(FAIL, 'no'); END")
+    try:
+        with pytest.raises(Exception, match="no"):
+            write("hello")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TRIGGER no_jobs")
+    assert not Message.objects.exists()
+    assert not Contact.objects.exists()
+
+
+def test_the_same_message_again_is_nothing_new(write: Write) -> None:
+    assert write("hello", external_id="SM1")
+    assert write("hello", external_id="SM1") is None
+    assert Message.objects.count() == Job.objects.count() == 1
+    assert Conversation.objects.get().next_seq == 2
+
+
+def test_the_same_message_eight_times_at_once_is_stored_once(account: ChannelAccount) -> None:
+    start = threading.Barrier(8)
+    stored: list[bool] = []
+
+    def deliver() -> None:
+        message = inbox.InboundMessage(external_id="SM1", sender="+15550107777", sender_name="Ana", text="hello")
+        start.wait()
+        stored.append(inbox.receive(message, account=account, now=timezone.now()) is not None)
+        connection.close()
+
+    threads = [threading.Thread(target=deliver) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(stored) == [False] * 7 + [True]
+    assert Message.objects.count() == Job.objects.count() == Contact.objects.count() == 1
+
+
+def test_a_burst_shares_one_waiting_job(write: Write, settings: object) -> None:
+    settings.REPLY_DEBOUNCE_SECONDS, settings.REPLY_DEBOUNCE_MAX_SECONDS = 2, 3  # type: ignore[attr-defined]
+    write("one")
+    first = Job.objects.get()
+    write("two")
+    write("three")
+    job = Job.objects.get()
+    assert job.status == JobStatus.SCHEDULED
+    assert first.run_after < job.run_after <= first.enqueued_at + timedelta(seconds=3)
+    assert list(Message.objects.order_by("pk").values_list("seq", flat=True)) == [1, 2, 3]
+
+
+def test_stop_suppresses_until_start(write: Write) -> None:
+    write("STOP", keyword=Keyword.STOP)
+    write("are you there?")
+    write("START", keyword=Keyword.START)
+    write("hello again")
+    assert list(Message.objects.order_by("pk").values_list("outcome", flat=True)) == [
+        *[Outcome.SUPPRESSED] * 3,
+        Outcome.WAITING,
+    ]
+    assert Contact.objects.get().opted_out_at is None
+    assert Job.objects.count() == 1
+
+
+def test_a_message_to_a_conversation_with_a_person_waits_for_that_person(write: Write) -> None:
+    write("hello")
+    conversation = Conversation.objects.get()
+    lifecycle.move(conversation, State.HUMAN, actor="test", reason="", now=timezone.now())
+    message = write("still there?")
+    assert message
+    assert message.outcome == Outcome.HUMAN
+    assert Job.objects.count() == 1
+
+
+def test_a_message_resumes_an_idle_conversation(write: Write) -> None:
+    write("hello")
+    Conversation.objects.update(state=State.IDLE)
+    write("again")
+    conversation = Conversation.objects.get()
+    assert conversation.state == State.IN_PROGRESS
+    event = conversation.events.get()
+    assert (event.from_state, event.to_state, event.actor) == (State.IDLE, State.IN_PROGRESS, "contact")
+
+
+def test_a_message_after_the_end_opens_a_conversation_that_is_linked_to_the_last(write: Write) -> None:
+    write("hello")
+    Conversation.objects.update(state=State.EXPIRED)
+    write("hello again")
+    first, second = Conversation.objects.order_by("pk")
+    assert second.previous == first
+    assert second.state == State.PENDING

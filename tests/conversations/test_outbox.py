@@ -1,0 +1,105 @@
+"""A message is sent once. Where that cannot be known, it is looked up, and in the end a person is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+
+from conversations.channels import NotSent, OptedOut, OutcomeUnknown, SendLater
+from conversations.models import Contact, Conversation, DeliveryStatus, Message, State
+from queueing.backends.immediate import run_ready_jobs
+from queueing.models import Job, JobStatus
+
+from .console import Console
+from .scripted import ScriptedAssistant
+
+Write = Callable[..., Message]
+Work = Callable[[], None]
+
+
+def answer() -> Message:
+    return Message.objects.get(direction="outbound")
+
+
+@pytest.fixture(autouse=True)
+def _an_assistant(assistant: ScriptedAssistant) -> None:
+    """Every message here is answered."""
+
+
+def test_a_channel_that_is_busy_is_asked_again(write: Write, work: Work, other_side: Console) -> None:
+    other_side.raises = [SendLater("429", after=timedelta(seconds=3)), SendLater("429")]
+    write("hello")
+    work()
+    assert len(other_side.sent) == 1
+    assert answer().delivery_status == DeliveryStatus.QUEUED
+
+
+def test_a_refusal_is_kept_and_a_person_is_told(write: Write, work: Work, other_side: Console) -> None:
+    other_side.raises = [NotSent("21211", "not a number")]
+    write("hello")
+    work()
+    assert (answer().delivery_status, answer().error_code) == (DeliveryStatus.FAILED, "21211")
+    assert Conversation.objects.get().state == State.HUMAN
+
+
+def test_a_contact_that_has_stopped_is_left_alone(write: Write, work: Work, other_side: Console) -> None:
+    other_side.raises = [OptedOut("21610", "stopped")]
+    write("hello")
+    work()
+    assert answer().delivery_status == DeliveryStatus.SUPPRESSED
+    assert Contact.objects.get().opted_out_at
+    assert other_side.sent == []
+
+
+def test_a_send_that_was_accepted_though_its_answer_was_lost_is_found_and_not_repeated(
+    write: Write, work: Work, other_side: Console
+) -> None:
+    other_side.raises, other_side.accepts_before_raising = [OutcomeUnknown("reset")], True
+    write("hello")
+    work()
+    assert len(other_side.sent) == 1
+    assert answer().external_id == f"console-{answer().pk}"
+    assert answer().delivery_status == DeliveryStatus.QUEUED
+
+
+def test_a_send_of_which_no_trace_is_found_is_put_before_a_person_and_not_repeated(
+    write: Write, work: Work, other_side: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conversations.outbox.LOOKUPS", (timedelta(0),))
+    other_side.raises = [OutcomeUnknown("reset")]
+    write("hello")
+    work()
+    assert other_side.sent == []
+    assert answer().delivery_status == DeliveryStatus.FAILED
+    assert Conversation.objects.get().state == State.HUMAN
+
+
+def test_an_unknown_send_holds_back_the_later_ones_but_not_the_assistant(
+    write: Write, other_side: Console, assistant: ScriptedAssistant
+) -> None:
+    other_side.raises, other_side.can_be_searched = [OutcomeUnknown("reset")], False
+    write("hello")
+    run_ready_jobs()
+    write("and now?")
+    run_ready_jobs()
+    assert len(assistant.questions) == 2
+    assert other_side.sent == []
+    statuses = Job.objects.filter(task="deliver_message").order_by("pk").values_list("status", flat=True)
+    assert list(statuses) == [JobStatus.SCHEDULED, JobStatus.BLOCKED]
+
+
+def test_a_worker_that_lost_its_lease_does_not_send(
+    write: Write, other_side: Console, assistant: ScriptedAssistant
+) -> None:
+    def lose_the_lease() -> None:
+        Job.objects.filter(task="process_ai_response").update(attempt=F("attempt") + 1)
+
+    assistant.meanwhile = [lose_the_lease]
+    write("hello")
+    run_ready_jobs()
+    assert not Message.objects.filter(direction="outbound").exists()
+    assert other_side.sent == []
+    assert Message.objects.get().outcome == "waiting"
