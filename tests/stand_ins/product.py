@@ -1,0 +1,132 @@
+"""The whole product as its user runs it: web, worker and scheduler as processes of their own, with the twin for Twilio."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from .twin import ROOT, TwinProcess, eventually
+
+BIN = Path(sys.executable).parent
+COMMANDS = {
+    "web": [str(BIN / "gunicorn"), "-c", "python:project.gunicorn", "project.wsgi"],
+    "worker": [sys.executable, "manage.py", "rqworker", "--threads", "8"],
+    "scheduler": [sys.executable, "manage.py", "rqscheduler"],
+}
+
+
+class Product:
+    """Processes by name, which start, are killed and start again on the same files. Ends everything it started.
+
+    Args:
+        directory: where database, journal and logs are.
+        env: what this installation sets; short times are set already.
+    """
+
+    def __init__(self, directory: Path, **env: str) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self.env = os.environ | {
+            "VAR_DIR": str(directory),
+            "DATABASE_URL": f"sqlite:///{directory}/recado.sqlite3",
+            "SANDBOX": "1",
+            "PORT": str(self.port),
+            "PUBLIC_BASE_URL": self.base_url,
+            "WEB_CONCURRENCY": "1",
+            "REPLY_DEBOUNCE_SECONDS": "0.5",
+            "QUEUE_LEASE_SECONDS": "5",
+            "SCHEDULER_INTERVAL_SECONDS": "1",
+            **env,
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.twin: TwinProcess | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in list(self.processes):
+            self.stop(name)
+        if self.twin and self.twin.process.poll() is None:
+            self.twin.stop()
+
+    def setup(self) -> None:
+        subprocess.run([sys.executable, "manage.py", "setup"], cwd=ROOT, env=self.env, check=True, capture_output=True)
+
+    def start_twin(self, **options: Any) -> TwinProcess:
+        self.twin = TwinProcess(
+            public_base_url=self.base_url, journal=self.directory / "twin.sqlite3", env=self.env, **options
+        )
+        self.env["TWILIO_API_BASE_URL"] = self.twin.base_url
+        return self.twin
+
+    def start(self, *names: str) -> None:
+        """Start `web`, `worker` or `scheduler`; returns when a web process answers."""
+        for name in names:
+            with self.log(name).open("ab") as log:
+                self.processes[name] = subprocess.Popen(
+                    COMMANDS[name], cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
+                )
+        if "web" in names:
+            eventually(self._answers, within=20)
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL the process with all its children, as a lost machine would."""
+        for name in names:
+            process = self.processes.pop(name)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def stop(self, name: str) -> int:
+        """SIGTERM, and wait. Returns the exit code. What does not end in time is killed."""
+        process = self.processes.pop(name)
+        process.terminate()
+        try:
+            return process.wait(timeout=15)
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def children(self, name: str) -> list[int]:
+        """The pids of that process's children, for example of `rqworker`'s worker."""
+        output = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self.processes[name].pid)], capture_output=True, text=True, check=False
+        )
+        return [int(pid) for pid in output.stdout.split()]
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the database holds, read beside the product."""
+        database = sqlite3.connect(f"file:{self.directory}/recado.sqlite3?mode=ro", uri=True, timeout=5)
+        try:
+            return database.execute(query).fetchall()
+        finally:
+            database.close()
+
+    def log(self, name: str) -> Path:
+        return self.directory / f"{name}.log"
+
+    def _answers(self) -> bool:
+        if self.processes["web"].poll() is not None:
+            raise RuntimeError(f"web did not start: {self.log('web').read_text()}")
+        try:
+            return httpx.get(f"{self.base_url}/healthz", timeout=1, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+
+def free_port() -> int:
+    """A port that the system chose, and that nobody is likely to take before it is used."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
