@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+HANDOFF_TEXT = _("I am asking a person to help you. They will answer you here.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,9 @@ def _assistant(model: str) -> Assistant:
     from .model import ModelAssistant  # imports pydantic-ai: two seconds and 70 MiB that only a worker should pay
 
     return ModelAssistant(model)
+
+
+os.register_at_fork(after_in_child=_assistant.cache_clear)  # a model's open connections belong to the parent
 
 
 def get_assistant() -> Assistant:
