@@ -56,10 +56,6 @@ def _exposure() -> Iterator[CheckMessage]:
             hint="List the host names; that of PUBLIC_BASE_URL is in the default.",
             id="project.E003",
         )
-    if urlsplit(settings.PUBLIC_BASE_URL).scheme != "https":
-        yield Warning(
-            "PUBLIC_BASE_URL is not https: messages and logins cross the network in the clear.", id="project.W001"
-        )
 
 
 @register("timing")
@@ -120,7 +116,7 @@ def _sqlite_build(version: tuple[int, ...]) -> Iterator[CheckMessage]:
             f"SQLite {'.'.join(map(str, version))} has the WAL-reset defect, unless your distribution has mended it: "
             "in rare cases a checkpoint beside a writer damages the file.",
             hint="Use SQLite 3.51.3 or later, or PostgreSQL; and keep backups.",
-            id="project.W002",
+            id="project.W001",
         )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from django.core.management import CommandError, call_command
+from django.db import connections
 
 from project import settings
 
@@ -15,6 +15,7 @@ bind = f"{'127.0.0.1' if settings.SANDBOX else '0.0.0.0'}:{settings.PORT}"
 workers = settings.WEB_CONCURRENCY
 worker_class = "gthread"
 threads = 4
+preload_app = True  # loaded once, shared by the processes; and checked before the first of them starts
 timeout = 30
 graceful_timeout = 4  # nothing that must be finished takes longer than a webhook's 3 s
 control_socket_disable = True
@@ -22,7 +23,13 @@ logconfig_dict = settings.LOGGING
 
 
 def on_starting(server: object) -> None:
-    """Refuse to serve what `manage.py check` refuses; in a process of its own, for the check connects and we fork."""
-    check = [sys.executable, str(settings.BASE_DIR / "manage.py"), "check", "--database", "default"]
-    if subprocess.run(check, check=False).returncode:
-        raise SystemExit(1)
+    """Refuse to serve what `manage.py check` refuses."""
+    try:
+        call_command("check", databases=["default"])
+    except CommandError as error:
+        raise SystemExit(str(error)) from None
+    finally:
+        for connection in connections.all(initialized_only=True):  # not to be shared with the processes to be forked
+            connection.close()
+            if connection.vendor == "postgresql":
+                connection.close_pool()

@@ -1,13 +1,18 @@
 """Every address that this project answers."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from .health import healthz, readyz
 
 urlpatterns = [
+    path("", RedirectView.as_view(url="/simulator/" if settings.SANDBOX else "/admin/")),
+    path("webhooks/twilio/", include("channels_twilio.urls")),
+    path("admin/", admin.site.urls),
     path("healthz", healthz),
     path("readyz", readyz),
-    path("admin/", admin.site.urls),
-    path("webhooks/twilio/", include("channels_twilio.urls")),
 ]
+if settings.SANDBOX:
+    urlpatterns.append(path("simulator/", include("channels_twilio.sandbox.urls")))
