@@ -1,0 +1,142 @@
+"""The twin's HTTP server: credentials, faults and the journal around every route."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import socketserver
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from . import api, control
+from .errors import TwilioError, broken, not_found, too_many_requests, unauthorised
+from .faults import Fault
+from .twin import Twin
+from .wire import Form, Request, Response, Route, as_json
+
+HOST = "127.0.0.1"  # never more: whoever reaches the twin can write as anybody
+MAX_REQUEST_BYTES = 32 * 1024 * 1024
+_ROUTES = [*api.ROUTES, *control.ROUTES]
+
+
+class TwinServer(ThreadingHTTPServer):
+    """Raises OSError when the port is taken. `twin` is set before it serves."""
+
+    daemon_threads = True
+    request_queue_size = 128  # the default of 5 would refuse connections in a burst
+    twin: Twin
+
+    def __init__(self, port: int) -> None:
+        super().__init__((HOST, port), _Handler)
+        self.base_url = f"http://{HOST}:{self.server_address[1]}"
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's would look up the host's name, which can take seconds
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: TwinServer
+    protocol_version = "HTTP/1.1"
+
+    def handle_any(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        if length > MAX_REQUEST_BYTES:
+            self.close_connection = True
+            self._write(as_json({"message": "Too large"}, status=413))
+            return
+        url = urlsplit(self.path)
+        body = self.rfile.read(length)
+        request = Request(self.command, url.path, Form(url.query), body, self.headers.get("Authorization", ""))
+        response = answer(self.server.twin, request)
+        if response is None:
+            self.close_connection = True  # and not a byte of a response
+        else:
+            self._write(response)
+
+    do_GET = do_POST = do_DELETE = handle_any
+
+    def _write(self, response: Response) -> None:
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
+        self.send_header("Content-Length", str(len(response.body)))
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(response.body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """The journal has it all, and a log line must not show a phone number."""
+
+
+def answer(twin: Twin, request: Request) -> Response | None:
+    """None: the connection is dropped instead."""
+    route = next((r for r in _ROUTES if r.method == request.method and r.pattern.fullmatch(request.path)), None)
+    if route is None:
+        return _refuse(not_found(request.path))
+    began, fault = time.monotonic(), None
+    response: Response | None
+    try:
+        if not route.open:
+            _check_credentials(twin, request)
+        if route.operation:
+            address = request.form.get("To") or request.query.get("To")
+            fault = twin.faults.draw(route.operation, address)
+        response = _handle(twin, request, route, fault)
+    except TwilioError as error:
+        response = _refuse(error)
+    if route.operation:
+        readable = response is not None and response.content_type == "application/json"
+        twin.journal.add_exchange(
+            kind="api",
+            method=request.method,
+            url=request.path,
+            params=[*request.query.pairs, *request.form.pairs],
+            status=response.status if response else None,
+            response=response.body.decode() if response and readable else "",
+            error="" if response else "dropped",
+            fault=fault.name if fault else None,
+            seconds=time.monotonic() - began,
+        )
+    return response
+
+
+def _handle(twin: Twin, request: Request, route: Route, fault: Fault | None) -> Response | None:
+    """Raises TwilioError."""
+    name = fault.name if fault else ""
+    if fault is None:
+        return route.handle(twin, request)
+    if name == "429":
+        raise too_many_requests(fault.number("retry_after", 1))
+    if name == "error":
+        status = int(fault.number("status", 400))
+        raise TwilioError(
+            int(fault.number("code", 20001)), str(fault.args.get("message", "Bad Request")), status=status
+        )
+    if name == "500_not_executed":
+        raise broken(int(fault.number("status", 500)))
+    if name == "drop_before_accept":
+        time.sleep(fault.number("seconds", 0))
+        return None
+    response = route.handle(twin, request)
+    if name == "500_executed":
+        raise broken(int(fault.number("status", 500)))
+    if name == "drop_after_accept":
+        time.sleep(fault.number("seconds", 0))
+        return None
+    time.sleep(fault.number("seconds", 1))  # delay
+    return response
+
+
+def _check_credentials(twin: Twin, request: Request) -> None:
+    expected = base64.b64encode(f"{twin.account.sid}:{twin.account.auth_token}".encode()).decode()
+    if not hmac.compare_digest(request.authorization.encode(), f"Basic {expected}".encode()):
+        raise unauthorised()
+    if request.path.startswith("/2010-04-01/Accounts/") and request.path.split("/")[3] != twin.account.sid:
+        raise not_found(request.path)
+
+
+def _refuse(error: TwilioError) -> Response:
+    headers = {} if error.retry_after is None else {"Retry-After": f"{error.retry_after:g}"}
+    return as_json(error.as_json(), status=error.status, headers=headers)
