@@ -1,0 +1,190 @@
+"""Fault scripts: what goes wrong on purpose goes wrong exactly so, and the same way each time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import requests
+from twilio.base.exceptions import TwilioRestException
+
+from channels_twilio.sandbox.faults import BadScript, Faults, parse_script
+from tests.stand_ins.receiver import Receiver
+from tests.stand_ins.twin import ACCOUNT_SID, SMS, WHATSAPP, TwinProcess, eventually, running_twin
+
+STATUS = "/webhooks/twilio/status/"
+
+
+def send(twin: TwinProcess, to: str, callback: str | None = None) -> Any:
+    ours = WHATSAPP if to.startswith("whatsapp:") else SMS
+    return twin.client().messages.create(
+        to=to, from_=ours, body="hi", **{"status_callback": callback} if callback else {}
+    )
+
+
+def statuses(receiver: Receiver, count: int) -> list[str]:
+    eventually(lambda: len(receiver.at(STATUS)) >= count)
+    return [request.params["MessageStatus"] for request in receiver.at(STATUS)]
+
+
+def test_429_says_when_to_come_again_and_executes_nothing(twin: TwinProcess, receiver: Receiver, number: str) -> None:
+    twin.play([{"match": {"nth": 1}, "fault": "429", "args": {"retry_after": 3}}])
+    response = twin.http.post(
+        f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json", data={"To": number, "From": SMS, "Body": "hi"}
+    )
+
+    assert (response.status_code, response.json()["code"], response.headers["Retry-After"]) == (429, 20429, "3")
+    assert twin.sent(number) == []
+    send(twin, number)
+    assert len(twin.sent(number)) == 1
+
+
+@pytest.mark.parametrize(("fault", "executed"), [("500_not_executed", 0), ("500_executed", 1)])
+def test_a_500_may_have_been_executed(
+    twin: TwinProcess, receiver: Receiver, number: str, fault: str, executed: int
+) -> None:
+    twin.play([{"match": {"to": number}, "fault": fault, "args": {"status": 503}}])
+
+    with pytest.raises(TwilioRestException) as failure:
+        send(twin, number)
+    assert failure.value.status == 503
+    assert len(twin.sent(number)) == executed
+
+
+@pytest.mark.parametrize(("fault", "executed"), [("drop_before_accept", 0), ("drop_after_accept", 1)])
+def test_a_dropped_connection_may_have_been_executed(
+    twin: TwinProcess, receiver: Receiver, number: str, fault: str, executed: int
+) -> None:
+    twin.play([{"fault": fault}])
+
+    with pytest.raises(requests.ConnectionError):
+        send(twin, number)
+    assert len(twin.sent(number)) == executed
+    assert twin.journal()["exchanges"][-1]["error"] == "dropped"
+
+
+def test_a_delayed_answer_was_executed_at_once(twin: TwinProcess, receiver: Receiver, number: str) -> None:
+    twin.play([{"fault": "delay", "args": {"seconds": 0.6}}])
+    twin.http.timeout = httpx.Timeout(0.3)
+
+    with pytest.raises(httpx.ReadTimeout):
+        twin.http.post(
+            f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json", data={"To": number, "From": SMS, "Body": "hi"}
+        )
+    assert len(twin.sent(number)) == 1
+
+
+def test_any_error_of_any_operation_can_be_asked_for(twin: TwinProcess, receiver: Receiver, number: str) -> None:
+    twin.play([{"match": {"operation": "list"}, "fault": "error", "args": {"code": 20404, "status": 404}}])
+
+    assert twin.http.get(f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json").json()["code"] == 20404
+    send(twin, number)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"fault": "callback_reordered"}, ["read", "delivered", "sent"]),
+        ({"fault": "callback_duplicated", "args": {"times": 2}}, ["sent"] * 2 + ["delivered"] * 2 + ["read"] * 2),
+        ({"fault": "failed", "args": {"code": 63016}}, ["failed"]),
+        ({"fault": "undelivered"}, ["sent", "undelivered"]),
+    ],
+)
+def test_callbacks_go_wrong(
+    twin: TwinProcess, receiver: Receiver, number: str, rule: dict[str, Any], expected: list[str]
+) -> None:
+    twin.play([rule])
+    send(twin, f"whatsapp:{number}", receiver.url + STATUS)
+
+    assert statuses(receiver, len(expected)) == expected
+    codes = {request.params.get("ErrorCode") for request in receiver.at(STATUS)} - {None}
+    assert codes == {"failed": {"63016"}, "undelivered": {"30003"}}.get(rule["fault"], set())
+
+
+def test_late_callbacks_come_when_the_status_is_long_known(twin: TwinProcess, receiver: Receiver, number: str) -> None:
+    twin.play([{"fault": "callback_late", "args": {"seconds": 0.4}}])
+    message = send(twin, number, receiver.url + STATUS)
+
+    eventually(lambda: twin.client().messages(message.sid).fetch().status == "delivered")
+    assert receiver.requests == []
+    assert statuses(receiver, 2) == ["sent", "delivered"]
+
+
+def test_lost_callbacks_and_webhooks_leave_only_the_list(twin: TwinProcess, receiver: Receiver, number: str) -> None:
+    twin.play([{"fault": "callback_lost"}, {"match": {"from": number}, "fault": "inbound_lost"}])
+    sid = twin.write(number, "did you get this?")
+    message = send(twin, number, receiver.url + STATUS)
+
+    eventually(lambda: twin.client().messages(message.sid).fetch().status == "delivered")
+    assert receiver.requests == []
+    assert [found.sid for found in twin.client().messages.list(from_=number)] == [sid]
+
+
+def test_an_inbound_webhook_comes_twice_each_time_as_a_request_of_its_own(
+    twin: TwinProcess, receiver: Receiver, number: str
+) -> None:
+    twin.play([{"fault": "inbound_duplicated", "args": {"times": 3}}])
+    sid = twin.write(number, "hi")
+    eventually(lambda: len(receiver.requests) == 3)
+
+    assert {request.params["MessageSid"] for request in receiver.requests} == {sid}
+    assert len({request.headers["i-twilio-idempotency-token"] for request in receiver.requests}) == 3
+
+
+def test_the_same_seed_gives_the_same_transcript(shared_receiver: Receiver, tmp_path: Path) -> None:
+    script = [
+        {"match": {"probability": 0.3}, "fault": "429"},
+        {"match": {"probability": 0.3}, "fault": "500_executed"},
+        {"match": {"probability": 0.5}, "fault": "undelivered"},
+    ]
+
+    def transcript(name: str, seed: int) -> list[object]:
+        journal = tmp_path / f"{name}.sqlite3"
+        with running_twin(public_base_url=shared_receiver.url, journal=journal, faults=script, seed=seed) as twin:
+            answers: list[object] = []
+            for n in range(20):
+                form = {"To": f"+1555020000{n % 2}", "From": SMS, "Body": f"{n}"}
+                answers.append(
+                    twin.http.post(f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json", data=form).status_code
+                )
+
+            def ends() -> list[str]:
+                found = [message["status"] for message in twin.journal()["messages"]]
+                return found if set(found) <= {"delivered", "undelivered"} else []
+
+            return answers + eventually(ends)
+
+    first = transcript("first", 7)
+    assert transcript("again", 7) == first
+    assert transcript("other", 8) != first
+    assert set(first) == {201, 429, 500, "delivered", "undelivered"}
+
+
+def test_luck_of_one_contact_owes_nothing_to_the_traffic_of_another() -> None:
+    script = parse_script('[{"match": {"probability": 0.5}, "fault": "429"}]')
+
+    def draws(faults: Faults) -> list[bool]:
+        return [faults.draw("send", "+15550108888") is not None for _ in range(20)]
+
+    alone, disturbed = Faults(script, seed=1), Faults(script, seed=1)
+    disturbed.draw("send", "+15550107777")
+    assert draws(alone) == draws(disturbed)
+
+
+def test_the_nth_is_counted_among_what_the_rule_meets() -> None:
+    faults = Faults(parse_script('[{"match": {"to": "+15550108888", "nth": [2, 3]}, "fault": "429"}]'), seed=0)
+
+    drawn = [faults.draw("send", f"+1555010{end}") for end in (7777, 8888, 7777, 8888, 8888, 8888)]
+    assert [fault.name if fault else None for fault in drawn] == [None, None, None, "429", "429", None]
+
+
+@pytest.mark.parametrize(
+    "script", ["{", "{}", "[1]", '[{"fault": "fire"}]', '[{"fault": "429", "match": {"too": ""}}]', '[{"mach": {}}]',
+               '[{"fault": "429", "match": {"operation": "swim"}}]'],
+)  # fmt: skip
+def test_a_script_that_cannot_be_understood_is_refused(twin: TwinProcess, script: str) -> None:
+    with pytest.raises(BadScript):
+        parse_script(script)
+    assert twin.http.post("/sandbox/faults", content=script).status_code == 400
