@@ -105,6 +105,30 @@ LOGGING = logging_config(
     level=env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), default="INFO"),
 )
 
+# --- Admin ----------------------------------------------------------------------------------------------------------
+UNFOLD = {
+    "SITE_TITLE": "Recado",
+    "SITE_HEADER": "Recado",
+    "SITE_SYMBOL": "forum",
+    "SHOW_VIEW_ON_SITE": False,
+    "SIDEBAR": {"navigation": "project.navigation.navigation"},
+    "COLORS": {
+        "primary": {  # the green of a message that has come
+            "50": "oklch(98.2% .018 155.826)",
+            "100": "oklch(96.2% .044 156.743)",
+            "200": "oklch(92.5% .084 155.995)",
+            "300": "oklch(87.1% .15 154.449)",
+            "400": "oklch(79.2% .209 151.711)",
+            "500": "oklch(69% .17 152)",
+            "600": "oklch(52% .13 152)",
+            "700": "oklch(46% .115 152)",
+            "800": "oklch(40% .09 152)",
+            "900": "oklch(34% .07 152)",
+            "950": "oklch(26.6% .065 152.934)",
+        }
+    },
+}
+
 # --- Database -------------------------------------------------------------------------------------------------------
 DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'recado.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

@@ -1,0 +1,66 @@
+"""The admin's sidebar: the screens by what people do there, each shown to those who may open it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+GROUPS = (
+    (
+        _("Inbox"),
+        (
+            ("conversations.conversation", "forum", _("Conversations")),
+            ("conversations.message", "chat", _("Messages")),
+            ("conversations.contact", "contacts", _("Contacts")),
+        ),
+    ),
+    (
+        _("Queue"),
+        (
+            ("queueing.job", "list_alt", _("Jobs")),
+            ("queueing.worker", "memory", _("Workers")),
+        ),
+    ),
+    (
+        _("Settings"),
+        (
+            ("conversations.workspace", "domain", _("Workspaces")),
+            ("conversations.channelaccount", "perm_phone_msg", _("Channel accounts")),
+            ("conversations.knowledgeentry", "menu_book", _("Knowledge")),
+            ("channels_twilio.twilioaccount", "key", _("Twilio accounts")),
+            ("channels_twilio.twiliosender", "dialpad", _("Twilio senders")),
+            ("channels_twilio.statusevent", "mark_chat_read", _("Status callbacks")),
+        ),
+    ),
+    (
+        _("Users"),
+        (
+            ("auth.user", "person", _("Users")),
+            ("auth.group", "group", _("Groups")),
+        ),
+    ),
+)
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """The groups and items as unfold takes them."""
+    return [
+        {
+            "title": title,
+            "separator": True,
+            "items": [
+                {"title": name, "icon": icon, "link": reverse(f"admin:{model.replace('.', '_')}_changelist")}
+                for model, icon, name in items
+                if _may_open(request, model)
+            ],
+        }
+        for title, items in GROUPS
+    ]
+
+
+def _may_open(request: HttpRequest, model: str) -> bool:
+    app, name = model.split(".")
+    return request.user.has_perm(f"{app}.view_{name}") or request.user.has_perm(f"{app}.change_{name}")
