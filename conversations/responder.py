@@ -17,7 +17,7 @@ from queueing.tasks import Debounce, task
 
 from . import handoff, knowledge, lifecycle, outbox
 from .assistants import AssistantError, AssistantUnavailable, Question, Reply, Turn, get_assistant
-from .channels import Channel, get_channel
+from .channels import Channel, SendLater, get_channel
 from .models import Author, Conversation, DeliveryStatus, Message, Outcome, State
 
 HISTORY = 20  # earlier messages that the assistant is shown
@@ -54,12 +54,12 @@ def process_ai_response(context: JobContext, conversation_id: int) -> None:
     burst = _read(conversation_id)
     if burst is None:
         return
-    prepared = burst.channel.prepare(burst.account_id)
     try:
+        prepared = burst.channel.prepare(burst.account_id)
         with context.outside() as seconds:
             burst.channel.show_typing(prepared, burst.last_external_id)
             reply = get_assistant().reply(burst.question, timeout=min(seconds, settings.AI_TIMEOUT_SECONDS))
-    except AssistantUnavailable as error:
+    except (AssistantUnavailable, SendLater) as error:
         raise Retry(str(error), after=error.after) from error
     with context.complete():
         _store(burst, reply)
@@ -70,7 +70,9 @@ def give_up_answering(conversation_id: int) -> None:
     """The job that should have answered is dead: tell the contact kindly, and give the conversation to a person."""
     now = timezone.now()
     with transaction.atomic():
-        conversation = Conversation.objects.select_for_update(of=("self",)).select_related("workspace").get(pk=conversation_id)
+        conversation = (
+            Conversation.objects.select_for_update(of=("self",)).select_related("workspace").get(pk=conversation_id)
+        )
         waiting = Message.objects.filter(conversation=conversation, outcome=Outcome.WAITING)
         if not waiting.exists():
             return
@@ -97,7 +99,9 @@ class _Burst:
 
 
 def _read(conversation_id: int) -> _Burst | None:
-    conversation = Conversation.objects.select_related("workspace", "contact", "channel_account").get(pk=conversation_id)
+    conversation = Conversation.objects.select_related("workspace", "contact", "channel_account").get(
+        pk=conversation_id
+    )
     if conversation.state not in ANSWERABLE:
         return None
     waiting = list(Message.objects.filter(conversation=conversation, outcome=Outcome.WAITING).order_by("seq"))
@@ -151,7 +155,9 @@ def _store(burst: _Burst, reply: Reply) -> None:
     if conversation.handoff_token != burst.handoff_token or conversation.state not in ANSWERABLE:
         outbox.keep_draft(conversation, reply.text, author=Author.ASSISTANT, now=now, reason="overtaken by a person")
     elif conversation.contact.opted_out_at:
-        outbox.keep_draft(conversation, reply.text, author=Author.ASSISTANT, now=now, reason="the contact has opted out")
+        outbox.keep_draft(
+            conversation, reply.text, author=Author.ASSISTANT, now=now, reason="the contact has opted out"
+        )
         answered.update(outcome=Outcome.SUPPRESSED, outcome_reason="the contact has opted out")
     elif _superseded(burst, conversation, now):
         outbox.keep_draft(conversation, reply.text, author=Author.ASSISTANT, now=now, reason="newer messages came")

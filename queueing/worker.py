@@ -36,7 +36,7 @@ from .settle import fail, succeed
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0  # how long an idle worker trusts the doorbell before it looks at the ledger by itself
-RESCUE_SECONDS = 5.0  # between two looks for leases that ran out
+SUSPECTS_SECONDS = 1.0  # between two looks for jobs that must run alone
 RECYCLED = 3  # exit code of a worker that asks for a fresh process
 
 
@@ -88,7 +88,7 @@ class Worker:
         self._awake = threading.Event()
         self._stopping = threading.Event()
         self._release_at = float("inf")
-        self._rescue_at = 0.0
+        self._suspects_at = 0.0
         self._asks_for_fresh_process = False
         self._pool = ThreadPoolExecutor(max_workers=self.threads, thread_name_prefix="job")
 
@@ -150,6 +150,7 @@ class Worker:
         """One look at everything. Returns whether the next one should follow at once."""
         self._awake.clear()
         self._collect()
+        self._report_suspects()
         if not self._ended and not self._work_waits():
             return False
         with transaction.atomic():
@@ -176,15 +177,17 @@ class Worker:
                 self._ended.append(finished)
                 ended.add(id(context))
 
+    def _report_suspects(self) -> None:
+        if not self.only_suspects and not self.stopping and time.monotonic() >= self._suspects_at:
+            self._suspects_at = time.monotonic() + SUSPECTS_SECONDS
+            if Job.objects.filter(status=JobStatus.READY, suspect=True).exists():
+                self.on_suspects()
+
     def _work_waits(self) -> bool:
         """A look without a write lock, so that an idle worker does not stand in the way of those who write."""
         now = database_now()
-        if time.monotonic() >= self._rescue_at:
-            self._rescue_at = time.monotonic() + RESCUE_SECONDS
-            if Job.objects.filter(status=JobStatus.RUNNING, lease_until__lte=now).exists():
-                return True
-            if not self.only_suspects and Job.objects.filter(status=JobStatus.READY, suspect=True).exists():
-                self.on_suspects()
+        if Job.objects.filter(status=JobStatus.RUNNING, lease_until__lte=now).exists():
+            return True
         if self.stopping or len(self.running) >= self.threads:
             return False
         ready = Job.objects.filter(status=JobStatus.READY, suspect=self.only_suspects)
@@ -203,7 +206,9 @@ class Worker:
             logger.warning("%s attempts ended after their leases were lost; nothing of them was kept", lost)
 
     def _claim(self, now: datetime) -> list[Job]:
-        rescue_expired(now)
+        if rescue_expired(now):
+            self._suspects_at = 0.0  # what came back is to be run alone: say so in the next turn, which follows at once
+            self.wake()
         promote_due(now)
         free = self.threads - len(self.running) + len(self._ended)
         if self.stopping or not free:

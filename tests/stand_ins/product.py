@@ -99,10 +99,8 @@ class Product:
 
     def children(self, name: str) -> list[int]:
         """The pids of that process's children, for example of `rqworker`'s worker."""
-        output = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(self.processes[name].pid)], capture_output=True, text=True, check=False
-        )
-        return [int(pid) for pid in output.stdout.split()]
+        pid = self.processes[name].pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """What the database holds, read beside the product."""
