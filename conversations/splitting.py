@@ -18,7 +18,7 @@ def split_text(text: str, limit: int) -> list[str]:
 
     No part is empty, and no word is lost: only white space at the cuts and at both ends is dropped. A text of white
     space alone has no parts. A cut between paragraphs or sentences is not taken where it would leave a part less than
-    half full.
+    a third full.
     """
     parts = []
     rest = text.strip()
@@ -31,7 +31,7 @@ def split_text(text: str, limit: int) -> list[str]:
 
 def _cut(text: str, limit: int) -> tuple[int, int]:
     """Where the first part of `text` ends, and where the next begins."""
-    for border, least in zip(_BORDERS, (limit // 2, limit // 2, 0), strict=True):
+    for border, least in zip(_BORDERS, (limit // 3, limit // 3, 0), strict=True):
         cut = None
         for match in border.finditer(text, 0, limit + 1):
             if least < match.start() <= limit:

@@ -1,4 +1,4 @@
-"""Requests as Twilio makes them. They are signed by Twilio's own SDK, so that our signatures are not their own judge."""
+"""Requests as Twilio makes them, signed by Twilio's own SDK: our signatures are not their own judge."""
 
 from __future__ import annotations
 
