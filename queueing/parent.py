@@ -24,7 +24,6 @@ from .worker import RECYCLED, Worker, new_worker_id
 logger = logging.getLogger(__name__)
 
 SIGNALS = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
-LISTEN_SECONDS = 0.2
 MAX_RESPAWN_SECONDS = 30.0
 
 
@@ -119,7 +118,7 @@ class Parent:
 
 
 def work(worker: Worker, *, parent_pid: int, dead_worker_id: str | None) -> int:
-    """A worker process: the ledger's loop and the supervisor in threads, the doorbell and the signals here. Returns the exit code."""
+    """A worker process: the ledger's loop and the supervisor in threads, rings and signals here. Returns the exit code."""
 
     def stop(*_: object) -> None:
         worker.stop(grace=0 if worker.stopping else settings.QUEUE_DRAIN_SECONDS)
@@ -131,8 +130,5 @@ def work(worker: Worker, *, parent_pid: int, dead_worker_id: str | None) -> int:
     Supervisor(worker, parent_pid=parent_pid).start()
     ledger = threading.Thread(target=worker.run, args=(dead_worker_id,), name="ledger", daemon=True)
     ledger.start()
-    doorbell = get_backend().doorbell(worker.queue_names)
-    while ledger.is_alive():
-        if doorbell.wait(LISTEN_SECONDS):
-            worker.wake()
+    get_backend().listen(worker.queue_names, wake=worker.wake, until=lambda: not ledger.is_alive())
     return worker.exit_code

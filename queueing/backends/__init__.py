@@ -9,9 +9,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from .base import Backend, Doorbell
+from .base import Backend
 
-__all__ = ["SCHEMES", "Backend", "Doorbell", "get_backend"]
+__all__ = ["SCHEMES", "Backend", "get_backend"]
 
 SCHEMES = {
     "database": "queueing.backends.database.DatabaseBackend",

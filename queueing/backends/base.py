@@ -1,25 +1,14 @@
 """The backend port: what carries job ids from an enqueue to a worker that sleeps.
 
-A backend is a doorbell, nothing more. The ledger decides what runs; a ring that is lost, doubled or late changes no result,
-because every worker also looks at the ledger by itself.
+A backend is a doorbell, nothing more. The ledger decides what runs; a ring that is lost, doubled or late changes no
+result, because every worker also looks at the ledger by itself.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import SplitResult
-
-
-class Doorbell(ABC):
-    """A worker's ear. Used by one thread."""
-
-    @abstractmethod
-    def wait(self, timeout: float) -> bool:
-        """Sleep until a ring comes, `timeout` seconds at most. Returns whether there may be work."""
-
-    def close(self) -> None:
-        """Give back what the doorbell holds."""
 
 
 class Backend(ABC):
@@ -33,11 +22,17 @@ class Backend(ABC):
 
     @abstractmethod
     def ring(self, queue_name: str, job_ids: Sequence[int]) -> None:
-        """Wake a worker of `queue_name`. Called after the commit; takes 0.2 s at most and never raises for a backend that is away."""
+        """Wake a worker of `queue_name`: these jobs are ready, or will come due. Called after the commit.
+
+        Takes 0.2 s at most, and never raises for a carrier that is away.
+        """
 
     @abstractmethod
-    def doorbell(self, queue_names: Sequence[str]) -> Doorbell:
-        """An ear for rings of these queues."""
+    def listen(self, queue_names: Sequence[str], *, wake: Callable[[], None], until: Callable[[], bool]) -> None:
+        """The main thread of a worker process: call `wake` at every ring, return soon after `until` says so.
+
+        A carrier that is away is waited for: this never raises for it.
+        """
 
     @abstractmethod
     def check(self) -> None:

@@ -5,7 +5,7 @@ For tests; a system check refuses it elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from django.db import transaction
@@ -17,7 +17,7 @@ from queueing.perform import perform
 from queueing.registry import all_queue_names, get_task
 from queueing.settle import fail, succeed
 
-from .base import Backend, Doorbell
+from .base import Backend
 
 LEASE = timedelta(minutes=5)
 
@@ -30,7 +30,7 @@ class ImmediateBackend(Backend):
     def ring(self, queue_name: str, job_ids: Sequence[int]) -> None:
         run_ready_jobs()
 
-    def doorbell(self, queue_names: Sequence[str]) -> Doorbell:
+    def listen(self, queue_names: Sequence[str], *, wake: Callable[[], None], until: Callable[[], bool]) -> None:
         raise NotImplementedError("the immediate backend has no worker")
 
     def check(self) -> None:
