@@ -22,7 +22,6 @@ def database_now() -> datetime:
     return moment
 
 
-def sql_time(moment: datetime) -> datetime | str:
+def sql_time(moment: datetime) -> datetime | str | None:
     """`moment` as a parameter of raw SQL: SQLite keeps times as text, in one form that must compare."""
-    adapted: datetime | str = connection.ops.adapt_datetimefield_value(moment)
-    return adapted
+    return connection.ops.adapt_datetimefield_value(moment)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Self
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +25,19 @@ class JobStatus(models.TextChoices):
 WAITING = (JobStatus.SCHEDULED, JobStatus.READY, JobStatus.BLOCKED)
 UNFINISHED = (*WAITING, JobStatus.RUNNING)
 FINISHED = (JobStatus.SUCCEEDED, JobStatus.DEAD, JobStatus.CANCELLED)
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Looks that repeat the conditions of partial indexes word by word: SQLite does not use them otherwise."""
+
+    def unfinished_of(self, ordering_keys: Iterable[str]) -> Self:
+        """Those that have not ended, of these ordering keys."""
+        return self.filter(ordering_key__in=list(ordering_keys), finished_at=None).exclude(ordering_key="")
+
+    def waiting_under(self, unique_key: str) -> Self:
+        """The one that waits under this unique key, if any."""
+        waiting = self.filter(unique_key=unique_key, finished_at=None)
+        return waiting.exclude(status=JobStatus.RUNNING).exclude(unique_key="")
 
 
 class Job(models.Model):
@@ -66,10 +82,17 @@ class Job(models.Model):
         "self", models.SET_NULL, null=True, related_name="children", verbose_name=_("enqueued by"), db_index=False
     )
 
+    objects = JobQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("job")
         verbose_name_plural = _("jobs")
         constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=["succeeded", "dead", "cancelled"], finished_at__isnull=False)
+                | Q(status__in=["scheduled", "ready", "blocked", "running"], finished_at__isnull=True),
+                name="finished_at_says_whether_it_ended",
+            ),
             models.UniqueConstraint(
                 fields=["ordering_key"],
                 condition=Q(status="running") & ~Q(ordering_key=""),
@@ -77,7 +100,7 @@ class Job(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["unique_key"],
-                condition=Q(status__in=["scheduled", "ready", "blocked"]) & ~Q(unique_key=""),
+                condition=Q(finished_at__isnull=True) & ~Q(status="running") & ~Q(unique_key=""),
                 name="one_waiting_per_unique_key",
             ),
             models.UniqueConstraint(
@@ -96,12 +119,16 @@ class Job(models.Model):
             models.Index("lease_until", condition=Q(status="running"), name="job_leases"),
             models.Index(
                 "ordering_key", "id",
-                condition=Q(status__in=["scheduled", "ready", "blocked", "running"]) & ~Q(ordering_key=""),
+                condition=Q(finished_at__isnull=True) & ~Q(ordering_key=""),
                 name="job_chain",
             ),
-            models.Index("status", models.F("id").desc(), name="job_by_status"),
+            # None leads with the status alone: a planner without statistics takes it for the best one everywhere.
+            models.Index(models.F("id").desc(), condition=Q(status="dead"), name="job_dead"),
+            models.Index(models.F("id").desc(), condition=Q(status="cancelled"), name="job_cancelled"),
             models.Index("subject", models.F("id").desc(), condition=~Q(subject=""), name="job_by_subject"),
-            models.Index("correlation_id", models.F("id").desc(), condition=~Q(correlation_id=""), name="job_by_correlation"),
+            models.Index(
+                "correlation_id", models.F("id").desc(), condition=~Q(correlation_id=""), name="job_by_correlation",
+            ),
             models.Index("parent", condition=Q(parent__isnull=False), name="job_by_parent"),
         ]  # fmt: skip
 

@@ -8,12 +8,11 @@ from datetime import datetime
 from functools import partial
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from .backends import get_backend
 from .clock import database_now
-from .models import FINISHED, UNFINISHED, WAITING, Job, JobStatus
+from .models import FINISHED, WAITING, Job, JobStatus
 from .promote import lock_ordering_keys, promote_next
 
 RETRIABLE = (JobStatus.DEAD, JobStatus.CANCELLED, JobStatus.SCHEDULED)
@@ -101,8 +100,7 @@ def _retry(job_id: int, now: datetime) -> None:
 
 def _place(job: Job) -> JobStatus:
     """The status with which a finished job comes back under its ordering key, which must be locked."""
-    unfinished = Job.objects.filter(~Q(ordering_key=""), ordering_key=job.ordering_key, status__in=UNFINISHED)
-    head = unfinished.order_by("pk").only("pk").first()
+    head = Job.objects.unfinished_of([job.ordering_key]).order_by("pk").only("pk").first()
     if head is None:
         return JobStatus.READY
     if head.pk < job.pk:

@@ -8,7 +8,7 @@ from datetime import datetime
 from django.db import connection
 from django.db.models import Case, Min, Value, When
 
-from .models import UNFINISHED, Job, JobStatus
+from .models import Job, JobStatus
 
 
 def lock_ordering_keys(keys: Iterable[str]) -> None:
@@ -21,8 +21,8 @@ def lock_ordering_keys(keys: Iterable[str]) -> None:
     if connection.vendor == "postgresql" and wanted:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest(%s::text[]) WITH ORDINALITY AS k(key, n)"
-                " ORDER BY n",
+                "SELECT pg_advisory_xact_lock(hashtextextended(key, 0))"
+                " FROM unnest(%s::text[]) WITH ORDINALITY AS k(key, n) ORDER BY n",
                 [wanted],
             )
 
@@ -32,8 +32,7 @@ def promote_next(keys: Iterable[str], now: datetime) -> None:
     wanted = {key for key in keys if key}
     if not wanted:
         return
-    unfinished = Job.objects.filter(ordering_key__in=wanted, status__in=UNFINISHED)
-    heads = unfinished.order_by().values("ordering_key").annotate(head=Min("pk")).values("head")
+    heads = Job.objects.unfinished_of(wanted).order_by().values("ordering_key").annotate(head=Min("pk")).values("head")
     Job.objects.filter(pk__in=heads, status=JobStatus.BLOCKED).update(
         status=Case(When(run_after__gt=now, then=Value(JobStatus.SCHEDULED)), default=Value(JobStatus.READY))
     )

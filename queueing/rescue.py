@@ -18,7 +18,7 @@ def rescue_expired(now: datetime, *, limit: int = 100) -> int:
 
 def rescue_worker(worker_id: str, now: datetime) -> int:
     """End the attempts of a worker that is known to be dead, without waiting for its leases."""
-    return _rescue(Job.objects.filter(worker_id=worker_id).order_by("pk"), now, None)
+    return _rescue(Job.objects.filter(worker_id=worker_id).order_by("lease_until"), now, None)
 
 
 def _rescue(jobs: QuerySet[Job], now: datetime, limit: int | None) -> int:

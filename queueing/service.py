@@ -14,7 +14,7 @@ from .backends import get_backend
 from .clock import database_now
 from .current import current_job
 from .errors import InvalidPayload
-from .models import UNFINISHED, WAITING, Job, JobStatus
+from .models import Job, JobStatus
 from .promote import lock_ordering_keys
 from .registry import get_task
 
@@ -116,7 +116,7 @@ def _insert_keyed(task: Task, payload: dict[str, Any], now: datetime) -> Job:
         if waiting:
             return _push(waiting, task, now)
         job = _draft(task, payload, now)
-        if task.ordering_key and Job.objects.filter(ordering_key=task.ordering_key, status__in=UNFINISHED).exists():
+        if task.ordering_key and Job.objects.unfinished_of([task.ordering_key]).exists():
             job.status = JobStatus.BLOCKED
         try:
             with transaction.atomic(savepoint=bool(task.unique_key or task.scheduled_for)):
@@ -134,7 +134,7 @@ def _waiting(task: Task) -> Job | None:
     if task.scheduled_for:
         waiting = Job.objects.filter(task=task.name, scheduled_for=task.scheduled_for).first()
     if task.unique_key and not waiting:
-        waiting = Job.objects.select_for_update().filter(unique_key=task.unique_key, status__in=WAITING).first()
+        waiting = Job.objects.select_for_update().waiting_under(task.unique_key).first()
     return waiting
 
 

@@ -17,7 +17,7 @@ from .clock import sql_time
 from .current import working_on
 from .errors import Defer, Discard, JobCancelled, JobTimedOut, Released, Retry, UnknownTask
 from .masking import mask
-from .models import WAITING, Attempt, AttemptOutcome, Job, JobStatus
+from .models import Attempt, AttemptOutcome, Job, JobStatus
 from .promote import lock_ordering_keys, promote_next
 from .registry import get_task
 from .service import QueueService
@@ -88,11 +88,7 @@ def wait_again(job: Job, *, run_after: datetime, now: datetime, reason: str, **c
     lock_ordering_keys([job.ordering_key])
     later = run_after > now
     while True:
-        other = (
-            Job.objects.select_for_update().filter(unique_key=job.unique_key, status__in=WAITING).first()
-            if job.unique_key
-            else None
-        )
+        other = Job.objects.select_for_update().waiting_under(job.unique_key).first() if job.unique_key else None
         if other:
             return _merge(job, other, run_after=run_after, now=now, **counts)
         try:

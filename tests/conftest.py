@@ -23,12 +23,12 @@ if not XDIST_WORKER:  # its workers inherit what is set here
     for name in re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE):
         os.environ.pop(name, None)
     os.environ |= {
-        "DJANGO_SETTINGS_MODULE": "project.settings",  # not in pytest's options: those load Django before this file
+        "DJANGO_SETTINGS_MODULE": "tests.settings",  # not in pytest's options: those load Django before this file
         "ENV_FILE": os.devnull,
         "SECRET_KEY": "a key of the tests, longer than fifty characters, and of no use elsewhere",
         "PUBLIC_BASE_URL": "https://bot.example.com",
         "VAR_DIR": var_dir,
-        "DATABASE_URL": f"sqlite:///{var_dir}/recado.sqlite3",
+        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{var_dir}/recado.sqlite3",
     }
 django.setup()
 
@@ -36,7 +36,8 @@ django.setup()
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
     """The test database is a file, as in production: an in-memory one has neither WAL nor other processes."""
-    connections["default"].settings_dict["TEST"]["NAME"] = str(settings.VAR_DIR / f"test{XDIST_WORKER}.sqlite3")
+    if connections["default"].vendor == "sqlite":
+        connections["default"].settings_dict["TEST"]["NAME"] = str(settings.VAR_DIR / f"test{XDIST_WORKER}.sqlite3")
 
 
 @pytest.fixture

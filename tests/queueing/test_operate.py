@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from queueing.claim import claim
-from queueing.models import UNFINISHED, Job, JobStatus
+from queueing.models import FINISHED, UNFINISHED, Job, JobStatus
 from queueing.operate import cancel, retry
 from queueing.settle import succeed
 
@@ -21,8 +21,10 @@ LATER = NOW + timedelta(minutes=10)
 
 def stored(status: JobStatus, **fields: Any) -> Job:
     """A job that has come to `status`."""
+    finished_at = NOW if status in FINISHED else None
     return Job.objects.create(
-        **{"task": "deliver_message", "status": status, "run_after": NOW, "enqueued_at": NOW} | fields
+        **{"task": "deliver_message", "status": status, "run_after": NOW, "enqueued_at": NOW, "finished_at": finished_at}
+        | fields
     )
 
 
