@@ -60,8 +60,8 @@ Instructions of {workspace}:
 Data, as JSON:
 {data}"""
 
-# At DEBUG the providers' libraries log whole requests, with what people wrote.
-for library in ("openai", "anthropic", "groq", "google_genai"):
+# At DEBUG these log whole requests, with what people wrote.
+for library in ("anthropic", "groq"):
     logging.getLogger(library).setLevel(logging.INFO)
 
 

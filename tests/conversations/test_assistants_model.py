@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from pydantic_ai.models.groq import GroqModel
 from pydantic_ai.models.openai import OpenAIChatModel
 from pytest_django import Settings
 
@@ -258,6 +259,20 @@ def test_nothing_that_was_written_reaches_a_log_line_or_a_traceback(
             assert SECRET_TEXT not in "".join(traceback.format_exception(raised.value))
     assert SECRET_TEXT not in caplog.text
     assert SECRET_TEXT in str(server.journal)
+
+
+def test_the_libraries_that_log_requests_at_debug_are_kept_from_it(
+    server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("GROQ_API_KEY", "key")
+    monkeypatch.setenv("GROQ_BASE_URL", server.base_url)
+    assistant = ModelAssistant("groq:llama-3.3-70b-versatile")
+    assert isinstance(assistant.model, GroqModel)
+    with caplog.at_level(logging.DEBUG):
+        assistant.reply(replace(QUESTION, texts=(SECRET_TEXT,)), timeout=5)
+    event_loop.run(assistant.model.client.close(), timeout=5)
+    assert SECRET_TEXT in str(server.journal)
+    assert SECRET_TEXT not in caplog.text
 
 
 @pytest.mark.parametrize(

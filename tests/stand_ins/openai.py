@@ -42,7 +42,7 @@ from typing import Any, Self
 
 Step = dict[str, Any]
 
-CHAT = "/v1/chat/completions"
+CHAT = "/chat/completions"
 
 
 class OpenAIServer:
@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/script":
             self.server.stand_in.script(*body)
             return self.send(200, {})
-        if self.path != CHAT:  # the Responses API as well: many compatible servers do not have it
+        if not self.path.endswith(CHAT):  # the Responses API as well: many compatible servers do not have it
             return self.send(404, {"error": {"message": f"no {self.path} here", "type": "invalid_request_error"}})
         entry = {
             "at": time.time(),
