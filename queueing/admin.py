@@ -158,7 +158,7 @@ class JobAdmin(ReadOnlyAdmin):
                 "A job that was given up starts afresh: its failures are forgotten, and it expires no more."
             ),
             "form_class": None,
-            "form_submit_text": _("Run it"),
+            "form_submit_text": _("Yes, run it"),
         },
     )
     def retry_job(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
@@ -176,7 +176,7 @@ class JobAdmin(ReadOnlyAdmin):
                 "A waiting job is taken back at once. A running one is asked to stop, and may still finish."
             ),
             "form_class": None,
-            "form_submit_text": _("Cancel it"),
+            "form_submit_text": _("Yes, cancel the job"),
         },
     )
     def cancel_job(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
