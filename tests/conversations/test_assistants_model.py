@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -48,7 +49,7 @@ def server() -> Iterator[OpenAIServer]:
 
 @pytest.fixture
 def assistant(server: OpenAIServer, settings: Settings) -> Iterator[ModelAssistant]:
-    settings.OPENAI_BASE_URL, settings.AI_MODEL = server.base_url, f"openai:gpt-{server.http.server_port}"
+    settings.OPENAI_BASE_URL, settings.AI_MODEL = server.base_url, f"openai:gpt-{uuid4()}"  # each test makes its own
     assistant = get_assistant()
     assert isinstance(assistant, ModelAssistant)
     yield assistant
