@@ -24,8 +24,8 @@ def create_message(twin: Twin, request: Request, account_sid: str) -> Response:
 
 def list_messages(twin: Twin, request: Request, account_sid: str) -> Response:
     query = request.query
-    size = min(max(int(query.get("PageSize") or 50), 1), 1000)
-    page, token = int(query.get("Page") or 0), query.get("PageToken")
+    size = min(max(query.number("PageSize", 50), 1), 1000)
+    page, token = query.number("Page"), query.get("PageToken")
     conditions = [*_filters(query)]
     if token:
         conditions.append(("seq < ?", _message(twin, request, token.removeprefix("PA")).seq))

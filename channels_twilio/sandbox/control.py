@@ -42,7 +42,7 @@ def put_contact(twin: Twin, request: Request) -> Response:
 def show_thread(twin: Twin, request: Request, contact: str) -> Response:
     """What the contact's phone shows. `?since=` the `version` of an earlier answer: only what changed after it."""
     address = unquote(contact)
-    since = int(request.query.get("since") or 0)
+    since = request.query.number("since")
     messages = twin.journal.thread(address, since=since)
     return as_json(
         {
@@ -60,8 +60,11 @@ def write_as_contact(twin: Twin, request: Request) -> Response:
     sender, body = str(given.get("from", "")), str(given.get("body", ""))
     if not is_reachable(sender):
         raise TwilioError(21211, f"{sender} is not a valid phone number.")
-    attachments = [(str(item["content_type"]), base64.b64decode(item["content"])) for item in given.get("media", [])]
-    extra = {str(name): str(value) for name, value in given.get("params", {}).items()}
+    try:
+        attachments = [(item["content_type"], base64.b64decode(item["content"])) for item in given.get("media", [])]
+        extra = {name: str(value) for name, value in given.get("params", {}).items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise TwilioError(BAD_REQUEST, "media and params are not as expected") from error
     if not body and not attachments and not extra:
         raise TwilioError(21602, "Message body is required.")
     if given.get("name"):
@@ -96,7 +99,7 @@ def end_faults(twin: Twin, request: Request) -> Response:
 
 def show_journal(twin: Twin, request: Request) -> Response:
     """Every message and every request both ways, `?since=` the `seq` of an exchange."""
-    since = int(request.query.get("since") or 0)
+    since = request.query.number("since")
     return as_json(
         {
             "messages": [asdict(message) for message in twin.journal.messages()],

@@ -35,6 +35,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _API_OPERATIONS = frozenset({"send", "list", "fetch", "media", "typing"})
+_CONDITIONS = frozenset({"to", "from", "nth", "probability", "operation"})
 _API_FAULTS = frozenset(
     {"429", "error", "500_not_executed", "500_executed", "drop_before_accept", "drop_after_accept", "delay"}
 )
@@ -80,29 +81,36 @@ def parse_script(text: str | bytes) -> list[Rule]:
 
 
 def _parse_rule(entry: dict[str, Any]) -> Rule:
-    match = entry.get("match", {})
-    if unknown := (entry.keys() - {"match", "fault", "args"}) | (
-        match.keys() - {"to", "from", "nth", "probability", "operation"}
-    ):
+    name, match, args = entry.get("fault"), entry.get("match", {}), entry.get("args", {})
+    if not isinstance(match, dict) or not isinstance(args, dict):
+        raise BadScript("match and args are objects")
+    if unknown := (entry.keys() - {"match", "fault", "args"}) | (match.keys() - _CONDITIONS):
         raise BadScript(f"unknown: {', '.join(sorted(unknown))}")
-    name, nth = entry.get("fault"), match.get("nth")
-    if name in _API_FAULTS:
-        operation = match.get("operation", "send")
-        if operation not in _API_OPERATIONS:
-            raise BadScript(f"unknown operation {operation!r}")
-    elif name in _CALLBACK_FAULTS:
-        operation = "callback"
-    elif name in _INBOUND_FAULTS:
-        operation = "inbound"
-    else:
-        raise BadScript(f"unknown fault {name!r}")
+    nth, probability = match.get("nth"), match.get("probability", 1)
+    numbers = [nth] if isinstance(nth, int) else nth
+    if numbers is not None and not (isinstance(numbers, list) and all(isinstance(number, int) for number in numbers)):
+        raise BadScript("nth is a number or a list of numbers")
+    if not isinstance(probability, int | float):
+        raise BadScript("probability is a number")
     return Rule(
-        fault=Fault(name, entry.get("args", {})),
-        operation=operation,
+        fault=Fault(str(name), args),
+        operation=_operation(name, match.get("operation", "send")),
         address=match.get("to", match.get("from")),
-        nth=None if nth is None else frozenset([nth] if isinstance(nth, int) else nth),
-        probability=float(match.get("probability", 1)),
+        nth=None if numbers is None else frozenset(numbers),
+        probability=probability,
     )
+
+
+def _operation(fault: object, asked: object) -> str:
+    if fault in _CALLBACK_FAULTS:
+        return "callback"
+    if fault in _INBOUND_FAULTS:
+        return "inbound"
+    if fault not in _API_FAULTS:
+        raise BadScript(f"unknown fault {fault!r}")
+    if asked not in _API_OPERATIONS:
+        raise BadScript(f"unknown operation {asked!r}")
+    return str(asked)
 
 
 class Faults:

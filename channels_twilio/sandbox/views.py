@@ -27,7 +27,6 @@ _MEDIA_POLICY = "sandbox; default-src 'none'"  # a contact's file must not run a
 @ensure_csrf_cookie
 def show_phone(request: HttpRequest) -> HttpResponse:
     texts = {
-        "business": _("Recado"),
         "demo_name": _("Ana Example"),
         "sent": _("sent"),
         "queued": _("queued"),
@@ -36,11 +35,9 @@ def show_phone(request: HttpRequest) -> HttpResponse:
         "failed": _("not delivered"),
         "online": _("online"),
         "typing": _("typing…"),
-        "stopped": _("You wrote STOP: no messages reach you until you write START."),
         "no_address": _("There is no address of this kind to write to."),
         "unreachable": _("The simulator does not answer. Trying again…"),
         "too_large": _("This file is too large."),
-        "today": _("Today"),
         "file": _("File"),
         "image": _("Picture"),
     }

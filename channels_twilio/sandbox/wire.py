@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from .errors import TwilioError
+
 if TYPE_CHECKING:
     from .twin import Twin
 
@@ -23,6 +25,13 @@ class Form:
         """The last value, or an empty text."""
         values = self.get_all(name)
         return values[-1] if values else ""
+
+    def number(self, name: str, default: int = 0) -> int:
+        """Raises TwilioError when it is none."""
+        text = self.get(name)
+        if text and not text.isdecimal():
+            raise TwilioError(20001, f"{name} is not a number")
+        return int(text) if text else default
 
     def get_all(self, name: str) -> list[str]:
         return [value for key, value in self.pairs if key == name]

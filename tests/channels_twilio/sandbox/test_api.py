@@ -211,9 +211,7 @@ def test_a_typing_indicator_without_a_message_to_answer_is_refused(twin: TwinPro
 
 def test_fifty_at_once_are_all_accepted_with_sids_of_their_own(twin: TwinProcess, number: str) -> None:
     def send(n: int) -> str:
-        response = httpx.post(
-            twin.base_url + MESSAGES, data={"To": number, "From": SMS, "Body": f"{n}"}, auth=twin.http.auth, timeout=10
-        )
+        response = twin.http.post(MESSAGES, data={"To": number, "From": SMS, "Body": f"{n}"})
         sid: str = response.raise_for_status().json()["sid"]
         return sid
 
@@ -222,3 +220,16 @@ def test_fifty_at_once_are_all_accepted_with_sids_of_their_own(twin: TwinProcess
 
     assert len(sids) == 50
     assert {message["sid"] for message in twin.sent(number)} == sids
+
+
+def test_a_request_that_makes_no_sense_is_answered_all_the_same(twin: TwinProcess, number: str) -> None:
+    assert twin.http.get(MESSAGES, params={"PageSize": "many"}).status_code == 400
+    assert twin.http.get(MESSAGES, params={"DateSent>": "yesterday"}).status_code == 400
+    for body in (
+        {},
+        {"from": number},
+        {"from": number, "body": "hi", "media": [{}]},
+        {"from": number, "params": "none"},
+    ):
+        assert twin.http.post("/sandbox/messages", json=body).status_code == 400
+    assert twin.http.post("/sandbox/contacts", content="{").status_code == 400

@@ -49,14 +49,21 @@ def test_a_bad_fault_script_is_one_clear_line(script: str) -> None:
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_cleanly_when_told_even_with_work_ahead(
+def test_it_ends_cleanly_with_work_ahead_and_has_touched_nothing_of_the_product(
     shared_receiver: Receiver, tmp_path: Path, by: signal.Signals
 ) -> None:
-    with running_twin(public_base_url=shared_receiver.url, journal=tmp_path / "twin.sqlite3", pace=60) as twin:
+    database = tmp_path / "product.sqlite3"
+    with running_twin(
+        public_base_url=shared_receiver.url,
+        journal=tmp_path / "twin.sqlite3",
+        pace=60,
+        env={"DATABASE_URL": f"sqlite:///{database}"},
+    ) as twin:
         twin.client().messages.create(to="+15550108888", from_=SMS, body="hi")
 
         assert twin.stop(by) == 0
         assert twin.log.read_text() == ""
+    assert not database.exists()
 
 
 def test_a_twin_that_was_killed_goes_on_where_it_stopped(receiver: Receiver, tmp_path: Path) -> None:
@@ -70,14 +77,3 @@ def test_a_twin_that_was_killed_goes_on_where_it_stopped(receiver: Receiver, tmp
     with running_twin(public_base_url=receiver.url, journal=journal, port=slow.port) as fast:
         eventually(lambda: fast.sent("+15550108888")[0]["status"] == "delivered")
     assert [request.params["MessageStatus"] for request in receiver.at("/status/")] == ["sent", "delivered"]
-
-
-def test_it_shares_no_table_with_the_product(receiver: Receiver, tmp_path: Path) -> None:
-    database = tmp_path / "product.sqlite3"
-    with running_twin(
-        public_base_url=receiver.url, journal=tmp_path / "twin.sqlite3", env={"DATABASE_URL": f"sqlite:///{database}"}
-    ) as twin:
-        twin.write("+15550108888", "hi")
-        eventually(lambda: receiver.requests)
-
-    assert not database.exists()

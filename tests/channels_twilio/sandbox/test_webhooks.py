@@ -10,9 +10,10 @@ import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 
-from channels_twilio.sandbox.webhooks import Manner
+from channels_twilio.sandbox.journal import Journal
+from channels_twilio.sandbox.webhooks import Manner, Webhooks
 from tests.stand_ins.receiver import Received, Receiver
-from tests.stand_ins.twin import ACCOUNT_SID, AUTH_TOKEN, SMS, WHATSAPP, TwinProcess, eventually, running_twin
+from tests.stand_ins.twin import ACCOUNT_SID, AUTH_TOKEN, SMS, WHATSAPP, TwinProcess, eventually
 
 INBOUND = "/webhooks/twilio/inbound/"
 STATUS = "/webhooks/twilio/status/"
@@ -172,34 +173,48 @@ def test_help_is_answered_by_twilio(twin: TwinProcess, receiver: Receiver, numbe
     assert (answer.direction, answer.body[:10]) == ("outbound-reply", "Reply STOP")
 
 
-def test_an_error_is_not_retried_unless_the_url_says_so(receiver: Receiver, tmp_path: Path, number: str) -> None:
-    """The shared twin has no overrides, this one has; both are given two errors."""
-    options = ("--inbound-url", f"{receiver.url}{INBOUND}#rc=5&rp=all&ct=2000&rt=4000")
-    with running_twin(public_base_url=receiver.url, journal=tmp_path / "twin.sqlite3", options=options) as twin:
-        receiver.statuses += [500, 404]
-        twin.write(number, "persistent")
-        requests = inbound(receiver, 3)
-        exchanges = eventually(
-            lambda: [e for e in twin.journal()["exchanges"] if e["status"] == 200] and twin.journal()
-        )
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.sqlite3")
 
-    assert [(e["status"], e["error"]) for e in exchanges["exchanges"]] == [(500, "11200"), (404, "11200"), (200, "")]
-    assert len({request.headers["i-twilio-idempotency-token"] for request in requests}) == 1
-    assert all(is_signed(receiver, request) for request in requests)  # without the fragment
+
+def test_an_error_is_not_retried(receiver: Receiver, journal: Journal) -> None:
+    receiver.statuses += [500]
+
+    assert not Webhooks(AUTH_TOKEN, journal).call("inbound", receiver.url + INBOUND, [("Body", "hi")])
+    assert [(e["status"], e["error"]) for e in journal.exchanges()] == [(500, "11200")]
+
+
+def test_an_error_is_retried_where_the_url_says_so(receiver: Receiver, journal: Journal) -> None:
+    receiver.statuses += [500, 404]
+    url = f"{receiver.url}{INBOUND}#rc=5&rp=all&ct=2000&rt=4000"
+
+    assert Webhooks(AUTH_TOKEN, journal).call("inbound", url, [("Body", "hi")])
+    assert [(e["status"], e["error"]) for e in journal.exchanges()] == [(500, "11200"), (404, "11200"), (200, "")]
+    assert len({request.headers["i-twilio-idempotency-token"] for request in receiver.requests}) == 1
+    assert all(is_signed(receiver, request) for request in receiver.requests)  # over the URL without its fragment
+
+
+def test_a_late_answer_is_given_up(receiver: Receiver, journal: Journal) -> None:
+    receiver.delay = 0.5
+
+    assert not Webhooks(AUTH_TOKEN, journal).call("inbound", f"{receiver.url}{INBOUND}#rt=100", [("Body", "hi")])
+    assert [(e["status"], e["error"]) for e in journal.exchanges()] == [(None, "11200")]
 
 
 def test_a_refused_connection_is_retried_once_and_then_the_fallback_is_called(
-    receiver: Receiver, tmp_path: Path, number: str
+    receiver: Receiver, journal: Journal
 ) -> None:
     dead = "http://127.0.0.1:1/inbound/"
-    options = ("--inbound-url", dead, "--fallback-url", receiver.url + INBOUND)
-    with running_twin(public_base_url=receiver.url, journal=tmp_path / "twin.sqlite3", options=options) as twin:
-        twin.write(number, "anybody?")
-        [request] = inbound(receiver)
-        tries = [exchange for exchange in twin.journal()["exchanges"] if exchange["url"] == dead]
 
-    assert (request.params["ErrorCode"], request.params["ErrorUrl"]) == ("11205", dead)
-    assert [exchange["status"] for exchange in tries] == [None, None]
+    assert Webhooks(AUTH_TOKEN, journal).call("inbound", dead, [("Body", "hi")], fallback_url=receiver.url + INBOUND)
+    [request] = receiver.requests
+    assert request.params == {"Body": "hi", "ErrorCode": "11205", "ErrorUrl": dead}
+    assert [(e["url"], e["status"]) for e in journal.exchanges()] == [
+        (dead, None),
+        (dead, None),
+        (receiver.url + INBOUND, 200),
+    ]
 
 
 def test_overrides_are_read_from_the_fragment() -> None:
