@@ -17,7 +17,7 @@ const $ = (id) => document.getElementById(id);
 const texts = JSON.parse($("texts").textContent);
 const twinUrl = document.querySelector("main").dataset.twin.slice(0, -1);
 
-const state = { contact: null, medium: "whatsapp", senders: [], version: 0, bubbles: new Map(), stopped: false };
+const state = { contact: null, medium: "whatsapp", senders: [], version: 0, bubbles: new Map() };
 
 // --- the twin --------------------------------------------------------------------------------------------------------
 async function ask(path, body) {
@@ -109,9 +109,7 @@ function show(news) {
   $("empty").hidden = state.bubbles.size > 0;
   $("typing").hidden = !news.typing;
   setText($("state"), news.typing ? texts.typing : state.medium === "whatsapp" ? texts.online : senderOf("sms"));
-  if (news.stopped !== state.stopped) notify(news.stopped ? texts.stopped : "");
-  state.stopped = news.stopped;
-  if (news.stopped && $("notice").hidden) notify(texts.stopped);
+  $("stopped").hidden = !news.stopped;
   if (atEnd) thread.scrollTop = thread.scrollHeight;
 }
 
@@ -175,7 +173,7 @@ async function write(body, file) {
   try {
     const media = file ? [{ content_type: file.type || "application/octet-stream", content: await base64(file) }] : [];
     await ask("messages", { from: address(), body, media });
-    notify(state.stopped ? texts.stopped : "");
+    notify("");
   } catch (error) {
     notify(error.message);
     return false;
