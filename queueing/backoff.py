@@ -19,5 +19,5 @@ class Backoff:
 
     def delay(self, failures: int) -> timedelta:
         """How long to wait after the `failures`-th failure (1 for the first)."""
-        ceiling = min(self.maximum, self.base * 2 ** min(failures - 1, 30))
-        return timedelta(seconds=random.uniform(0, ceiling.total_seconds()))  # noqa: S311  (spreads load, guards nothing)
+        ceiling: timedelta = min(self.maximum, self.base * 2 ** min(failures - 1, 20))
+        return ceiling * random.random()  # noqa: S311  (spreads load, guards nothing)

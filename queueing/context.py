@@ -60,7 +60,7 @@ class JobContext:
 
         The job's row stays locked until the commit, so it cannot be given to another worker in between.
         """
-        with transaction.atomic():
+        with transaction.atomic(durable=True):
             yield
             self.stop_if_interrupted()
             row = Job.objects.select_for_update().filter(
@@ -75,7 +75,7 @@ class JobContext:
 
         Raises LeaseLost, and rolls everything back, when the job is no longer ours.
         """
-        with transaction.atomic():
+        with transaction.atomic(durable=True):
             yield
             self.stop_if_interrupted()
             if not succeed([self.job], now=database_now()):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 
 from django.db import connections
-from django.utils import timezone
 
 from .context import JobContext
 from .current import working_on
@@ -23,7 +22,7 @@ def perform(context: JobContext) -> BaseException | None:
     job = context.job
     try:
         task = get_task(job.task)
-        if job.expires_at and job.expires_at < timezone.now():
+        if job.expires_at and job.started_at and job.expires_at < job.started_at:  # both by the database's clock
             raise Discard("older than its task's max_age")
         payload = {name: value for name, value in job.payload.items() if name in task.parameters}
         with working_on(job):

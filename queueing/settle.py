@@ -5,6 +5,7 @@ The callers hold a transaction; what fails in it fails as a whole and is settled
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +13,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 
 from .clock import sql_time
 from .current import working_on
-from .errors import Defer, Discard, JobCancelled, JobTimedOut, Released, Retry, UnknownTask
+from .errors import (
+    Defer,
+    Discard,
+    JobCancelled,
+    JobTimedOut,
+    LeaseLost,
+    QueueError,
+    Released,
+    Retry,
+    UnknownTask,
+)
 from .masking import mask
 from .models import Attempt, AttemptOutcome, Job, JobStatus
 from .promote import lock_ordering_keys, promote_next
@@ -23,7 +35,10 @@ from .registry import get_task
 from .service import QueueService
 from .tasks import Task
 
+logger = logging.getLogger(__name__)
+
 MAX_CRASHES = 3
+MAX_DELAY = timedelta(days=365)  # whatever a handler asks for, or the other side of it
 
 
 def succeed(jobs: Sequence[Job], *, now: datetime) -> set[int]:
@@ -52,12 +67,16 @@ def fail(job: Job, error: BaseException, *, now: datetime) -> bool:
     """End one attempt by what its handler raised. False when the job was not ours any more, and nothing was written."""
     verdict = _judge(job, error)
     with transaction.atomic():
-        if verdict.again is not None and not _expired(job, now + verdict.again):
+        lock_ordering_keys([job.ordering_key])
+        cancelled = _ours(job).select_for_update().values_list("cancel_requested", flat=True).first()
+        if cancelled and verdict.again is not None:  # asked for while it ran, and it never looked: not run again
+            ended = _finish(job, JobStatus.CANCELLED, now=now, reason="cancelled while it ran")
+        elif verdict.outcome == AttemptOutcome.CANCELLED:
+            ended = _finish(job, JobStatus.CANCELLED, now=now, reason=verdict.reason)
+        elif verdict.again is not None and not _expired(job, now + verdict.again):
             ended = wait_again(
                 job, run_after=now + verdict.again, now=now, reason=verdict.reason, failures=verdict.failures
             )
-        elif verdict.outcome == AttemptOutcome.CANCELLED:
-            ended = _finish(job, JobStatus.CANCELLED, now=now, reason=verdict.reason)
         else:
             ended = die(job, now=now, reason=verdict.reason, failures=verdict.failures)
         if ended:
@@ -66,7 +85,10 @@ def fail(job: Job, error: BaseException, *, now: datetime) -> bool:
 
 
 def crash(job: Job, *, now: datetime) -> bool:
-    """End an attempt whose process is gone. Only a job that ran alone is charged; any other becomes a suspect, to run alone."""
+    """End an attempt whose process is gone. Only a job that ran alone is charged; any other becomes a suspect.
+
+    The job's row must be locked, and fresh.
+    """
     crashes = job.crashes + 1 if job.suspect else job.crashes
     with transaction.atomic():
         if job.cancel_requested:
@@ -110,9 +132,18 @@ def die(job: Job, *, now: datetime, reason: str, **counts: Any) -> bool:
         return False
     task = _task(job)
     if task and task.on_dead:
-        with working_on(job):
-            QueueService.enqueue(get_task(task.on_dead).using(ordering_key=job.ordering_key), **job.payload)
+        try:
+            _enqueue_last_word(job, task.on_dead)
+        except QueueError:  # a declaration that does not fit must not stop the worker, and every rescuer after it
+            logger.exception("job %s (%s) is dead, and %s cannot be enqueued for it", job.pk, job.task, task.on_dead)
     return True
+
+
+def _enqueue_last_word(job: Job, name: str) -> None:
+    task = get_task(name)
+    payload = {name: value for name, value in job.payload.items() if name in task.parameters}
+    with working_on(job):
+        QueueService.enqueue(task.using(ordering_key=job.ordering_key), **payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +155,21 @@ class _Verdict:
 
 
 def _judge(job: Job, error: BaseException) -> _Verdict:
-    reason = mask(f"{type(error).__name__}: {error}")
-    if isinstance(error, Released):
+    reason = mask(f"{type(error).__name__}: {_words(error)}")
+    if isinstance(error, (Released, LeaseLost)):  # a lease that nobody has taken: nothing was wrong with the job
         return _Verdict(AttemptOutcome.RELEASED, timedelta(0), reason, job.failures)
     if isinstance(error, JobCancelled):
         return _Verdict(AttemptOutcome.CANCELLED, None, "cancelled while it ran", job.failures)
     if isinstance(error, Defer):
-        return _Verdict(AttemptOutcome.DEFERRED, error.after, mask(str(error)), job.failures)
+        return _Verdict(AttemptOutcome.DEFERRED, min(error.after, MAX_DELAY), mask(_words(error)), job.failures)
     outcome = AttemptOutcome.TIMED_OUT if isinstance(error, JobTimedOut) else AttemptOutcome.FAILED
     failures = job.failures + 1
     task = _task(job)
     if task is None or isinstance(error, (Discard, UnknownTask, *task.permanent)) or failures >= task.max_attempts:
         return _Verdict(outcome, None, reason, failures)
     asked = error.after if isinstance(error, Retry) else None
-    return _Verdict(outcome, task.backoff.delay(failures) if asked is None else asked, reason, failures)
+    delay = task.backoff.delay(failures) if asked is None else asked
+    return _Verdict(outcome, min(delay, MAX_DELAY), reason, failures)
 
 
 def _task(job: Job) -> Task | None:
@@ -176,10 +208,13 @@ def _merge(job: Job, other: Job, *, run_after: datetime, now: datetime, **counts
     return True
 
 
+def _ours(job: Job) -> QuerySet[Job]:
+    """The fence: the job's row, or none when the attempt is not the running one any more."""
+    return Job.objects.filter(pk=job.pk, attempt=job.attempt, status=JobStatus.RUNNING)
+
+
 def _write(job: Job, **changes: Any) -> bool:
-    """The fence: one row, or none."""
-    row = Job.objects.filter(pk=job.pk, attempt=job.attempt, status=JobStatus.RUNNING)
-    return row.update(lease_until=None, cancel_requested=False, **changes) == 1
+    return _ours(job).update(lease_until=None, cancel_requested=False, **changes) == 1
 
 
 def _attempt(job: Job, outcome: AttemptOutcome, now: datetime, error: BaseException | None = None) -> Attempt:
@@ -190,7 +225,12 @@ def _attempt(job: Job, outcome: AttemptOutcome, now: datetime, error: BaseExcept
         started_at=job.started_at or now,
         finished_at=now,
         outcome=outcome,
-        error_class=type(error).__name__ if error else "",
-        message=mask(str(error)) if error else "",
+        error_class=type(error).__name__[:200] if error else "",
+        message=mask(_words(error)) if error else "",
         traceback=mask("".join(traceback.format_exception(error))) if error else "",
     )
+
+
+def _words(error: BaseException) -> str:
+    """What `str(error)` gives, or a stand-in where that raises."""
+    return str(traceback.TracebackException.from_exception(error, limit=0, lookup_lines=False))
