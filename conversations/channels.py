@@ -78,7 +78,9 @@ class Channel(ABC):
         """
 
     @abstractmethod
-    def find(self, outgoing: OutgoingMessage, prepared: object, *, since: datetime, taken: frozenset[str], timeout: float) -> Receipt | None:
+    def find(
+        self, outgoing: OutgoingMessage, prepared: object, *, since: datetime, taken: frozenset[str], timeout: float
+    ) -> Receipt | None:
         """Look up at the provider whether `outgoing` was sent, for a send whose outcome is unknown.
 
         Args:

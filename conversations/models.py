@@ -36,7 +36,9 @@ class Medium(models.TextChoices):
 class ChannelAccount(models.Model):
     """Our address on a channel, for example one WhatsApp number."""
 
-    workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="channel_accounts", verbose_name=_("workspace"))
+    workspace = models.ForeignKey(
+        Workspace, models.PROTECT, related_name="channel_accounts", verbose_name=_("workspace")
+    )
     channel = models.CharField(_("channel"), max_length=30, help_text=_("a key of settings.CHANNELS"))
     medium = models.CharField(_("medium"), max_length=20, choices=Medium.choices)
     address = models.CharField(_("address"), max_length=100)
@@ -104,14 +106,25 @@ class Conversation(models.Model):
     )
     contact = models.ForeignKey(Contact, models.PROTECT, related_name="conversations", verbose_name=_("contact"))
     previous = models.ForeignKey(
-        "self", models.SET_NULL, null=True, blank=True, related_name="followed_by", verbose_name=_("previous conversation")
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="followed_by",
+        verbose_name=_("previous conversation"),
     )
     state = models.CharField(_("state"), max_length=20, choices=State.choices, default=State.PENDING)
-    version = models.PositiveIntegerField(_("version"), default=0, help_text=_("counts transitions; a writer must hold the last one"))
-    handoff_token = models.PositiveIntegerField(
-        _("handoff token"), default=0, help_text=_("bumped by a takeover; an answer generated before it becomes a draft")
+    version = models.PositiveIntegerField(
+        _("version"), default=0, help_text=_("counts transitions; a writer must hold the last one")
     )
-    next_seq = models.PositiveIntegerField(_("next number"), default=1, help_text=_("order of the messages, taken in the storing transaction"))
+    handoff_token = models.PositiveIntegerField(
+        _("handoff token"),
+        default=0,
+        help_text=_("bumped by a takeover; an answer generated before it becomes a draft"),
+    )
+    next_seq = models.PositiveIntegerField(
+        _("next number"), default=1, help_text=_("order of the messages, taken in the storing transaction")
+    )
     answered_seq = models.PositiveIntegerField(_("answered up to"), default=0)
     superseded_seq = models.PositiveIntegerField(
         _("superseded up to"), default=0, help_text=_("a burst up to here already had one answer set aside")
@@ -198,14 +211,25 @@ class Outcome(models.TextChoices):
 class Message(models.Model):
     """One message, inbound or outbound. Its text is exactly what was written."""
 
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="messages", verbose_name=_("conversation"))
-    channel_account = models.ForeignKey(ChannelAccount, models.PROTECT, related_name="+", verbose_name=_("channel account"), db_index=False)
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, related_name="messages", verbose_name=_("conversation")
+    )
+    channel_account = models.ForeignKey(
+        ChannelAccount, models.PROTECT, related_name="+", verbose_name=_("channel account"), db_index=False
+    )
     seq = models.PositiveIntegerField(_("number in the conversation"))
     direction = models.CharField(_("direction"), max_length=8, choices=Direction.choices)
     author = models.CharField(_("author"), max_length=10, choices=Author.choices)
-    kind = models.CharField(_("kind"), max_length=20, default="text", help_text=_("text, image, audio, video, document, location, contacts, interactive …"))
+    kind = models.CharField(
+        _("kind"),
+        max_length=20,
+        default="text",
+        help_text=_("text, image, audio, video, document, location, contacts, interactive …"),
+    )
     text = models.TextField(_("text"), blank=True)
-    details = models.JSONField(_("details"), default=dict, blank=True, help_text=_("location, button, quoted message, referral …"))
+    details = models.JSONField(
+        _("details"), default=dict, blank=True, help_text=_("location, button, quoted message, referral …")
+    )
     external_id = models.CharField(_("external id"), max_length=64, blank=True)
     delivery_status = models.CharField(_("delivery status"), max_length=12, choices=DeliveryStatus.choices)
     error_code = models.CharField(_("error code"), max_length=20, blank=True)
@@ -218,7 +242,9 @@ class Message(models.Model):
     # Inbound: what became of it.
     outcome = models.CharField(_("outcome"), max_length=10, choices=Outcome.choices, blank=True)
     outcome_reason = models.CharField(_("reason"), max_length=300, blank=True)
-    answer = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, related_name="answered_messages", verbose_name=_("answer"))
+    answer = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="answered_messages", verbose_name=_("answer")
+    )
 
     # Outbound answers: the burst that they answer (its first message), and which part of the answer this is.
     answers_seq = models.PositiveIntegerField(_("answers from"), null=True)
@@ -230,7 +256,9 @@ class Message(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["conversation", "seq"], name="one_message_per_seq"),
             models.UniqueConstraint(
-                fields=["channel_account", "external_id"], condition=~Q(external_id=""), name="one_message_per_external_id"
+                fields=["channel_account", "external_id"],
+                condition=~Q(external_id=""),
+                name="one_message_per_external_id",
             ),
             models.UniqueConstraint(
                 fields=["conversation", "answers_seq", "part"],
@@ -267,7 +295,9 @@ class Media(models.Model):
 class Event(models.Model):
     """A line of a conversation's history: every transition, with who, why and when."""
 
-    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="events", verbose_name=_("conversation"))
+    conversation = models.ForeignKey(
+        Conversation, models.CASCADE, related_name="events", verbose_name=_("conversation")
+    )
     at = models.DateTimeField(_("at"))
     from_state = models.CharField(_("from"), max_length=20, choices=State.choices, blank=True)
     to_state = models.CharField(_("to"), max_length=20, choices=State.choices)

@@ -23,7 +23,9 @@ SEND_TIMEOUT_SECONDS = 10.0
 LOOKUPS = (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=10))
 
 
-def send(conversation: Conversation, text: str, *, author: Author, now: datetime, answers_seq: int | None = None) -> list[Message]:
+def send(
+    conversation: Conversation, text: str, *, author: Author, now: datetime, answers_seq: int | None = None
+) -> list[Message]:
     """Store a message, in as many parts as its channel needs, with the jobs that deliver them in this order.
 
     The conversation's row must be locked by the caller's transaction.
@@ -34,7 +36,9 @@ def send(conversation: Conversation, text: str, *, author: Author, now: datetime
     channel = get_channel(conversation.channel_account.channel)
     parts = []
     for part, words in enumerate(split_text(text, channel.max_text_length)):
-        message = _store(conversation, words, DeliveryStatus.PENDING, author=author, now=now, answers_seq=answers_seq, part=part)
+        message = _store(
+            conversation, words, DeliveryStatus.PENDING, author=author, now=now, answers_seq=answers_seq, part=part
+        )
         deliver_message.using(
             ordering_key=f"send:{conversation.pk}",
             subject=f"conversation:{conversation.pk}",
@@ -52,7 +56,14 @@ def keep_draft(conversation: Conversation, text: str, *, author: Author, now: da
 
 
 def _store(
-    conversation: Conversation, text: str, status: DeliveryStatus, *, author: Author, now: datetime, answers_seq: int | None, part: int
+    conversation: Conversation,
+    text: str,
+    status: DeliveryStatus,
+    *,
+    author: Author,
+    now: datetime,
+    answers_seq: int | None,
+    part: int,
 ) -> Message:
     return Message.objects.create(
         conversation=conversation,
@@ -128,13 +139,17 @@ def _look_up(context: JobContext, message: Message) -> None:
     since = message.sending_since or message.created_at
     prepared = channel.prepare(outgoing.account_id)
     taken = frozenset(
-        Message.objects.filter(conversation__contact=message.conversation.contact, created_at__gte=since - timedelta(days=1))
+        Message.objects.filter(
+            conversation__contact=message.conversation.contact, created_at__gte=since - timedelta(days=1)
+        )
         .exclude(external_id="")
         .values_list("external_id", flat=True)
     )
     try:
         with context.outside() as seconds:
-            receipt = channel.find(outgoing, prepared, since=since, taken=taken, timeout=min(seconds, SEND_TIMEOUT_SECONDS))
+            receipt = channel.find(
+                outgoing, prepared, since=since, taken=taken, timeout=min(seconds, SEND_TIMEOUT_SECONDS)
+            )
     except SendLater as error:
         raise Retry(str(error), after=error.after) from error
     if receipt:
@@ -171,7 +186,9 @@ def _settle(message: Message, status: DeliveryStatus, **changes: object) -> None
 
 def _refused(message: Message, error: NotSent) -> None:
     if isinstance(error, OptedOut):
-        Contact.objects.filter(pk=message.conversation.contact_id, opted_out_at=None).update(opted_out_at=timezone.now())
+        Contact.objects.filter(pk=message.conversation.contact_id, opted_out_at=None).update(
+            opted_out_at=timezone.now()
+        )
         _settle(message, DeliveryStatus.SUPPRESSED, error_code=error.code, error_reason=error.reason[:300])
     elif delivery.record_failure(message.pk, code=error.code, reason=error.reason):
         _hand_over(message.pk, f"a message could not be sent ({error.code})", timezone.now())
