@@ -41,8 +41,8 @@ class ConversationAdmin(LargeTableAdmin):
     list_display = ("who", "channel_account", "stands", "unanswered", "last_message", "opened")
     list_filter = ("state", "channel_account", "workspace")
     list_select_related = ("contact", "channel_account")
-    search_fields = ("contact__name", "contact__address", "=id")
-    search_help_text = _("name or number of the contact, or the conversation's id")
+    search_fields = ("contact__name", "contact__address")
+    search_help_text = _("name or number of the contact")
     ordering = ("-last_message_at",)
     change_form_before_template = "conversations/conversation.html"
 

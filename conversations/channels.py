@@ -1,6 +1,7 @@
 """The channel port: how `conversations` sends without knowing a provider.
 
-`settings.CHANNELS` maps a channel's name to its class: `{"twilio": {"BACKEND": "channels_twilio.channel.TwilioChannel"}}`.
+`settings.CHANNELS` maps a channel's name to its class:
+`{"twilio": {"BACKEND": "channels_twilio.channel.TwilioChannel"}}`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from django.utils.module_loading import import_string
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """What a channel needs in order to send one message, read from the database beforehand: a channel holds no connection."""
+    """What a channel needs in order to send one message, read beforehand: a channel holds no database connection."""
 
     message_id: int
     account_id: int  # the ChannelAccount that it leaves from
@@ -71,7 +72,7 @@ class Channel(ABC):
 
     @abstractmethod
     def send(self, outgoing: OutgoingMessage, prepared: object, *, timeout: float) -> Receipt:
-        """Send once. Raises NotSent, OptedOut, SendLater or OutcomeUnknown, and nothing else for what happens on the wire.
+        """Send once. Raises NotSent, OptedOut, SendLater or OutcomeUnknown for all that can happen on the wire.
 
         Args:
             timeout: seconds that the whole call may take.
@@ -90,8 +91,8 @@ class Channel(ABC):
         Raises SendLater when the provider cannot be asked now.
         """
 
-    def show_typing(self, prepared: object, external_id: str) -> None:
-        """Show the contact that an answer to their message `external_id` is being written. Best effort: never raises."""
+    def show_typing(self, prepared: object, external_id: str) -> None:  # noqa: B027  (not every channel can)
+        """Show the contact that an answer to their message `external_id` is being written. Never raises."""
 
 
 @cache

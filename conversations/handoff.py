@@ -1,4 +1,4 @@
-"""A conversation is given to a person: from here on the assistant is silent, and what it was about to say becomes a draft."""
+"""A conversation is given to a person: the assistant is silent then, and what it was about to say becomes a draft."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .models import OPEN_STATES, Conversation, Message, Outcome, State
 
 
 def hand_over(conversation: Conversation, *, actor: str, reason: str, now: datetime) -> None:
-    """Give the conversation, with everything in it that waits for an answer, to a person. One that is with a person stays there.
+    """Give the conversation, with everything in it that waits for an answer, to a person, or leave it with one.
 
     The token that every answer must still hold is bumped, so an answer that is being written now cannot leave any more.
     The conversation's row must be locked by the caller's transaction.

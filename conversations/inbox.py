@@ -58,9 +58,9 @@ class InboundMessage:
 
 
 def receive(inbound: InboundMessage, *, account: ChannelAccount, now: datetime) -> Message | None:
-    """Store `inbound` with its contact, its conversation and the job that answers it: all in one transaction, or nothing.
+    """Store `inbound` with contact, conversation and the job that answers it: all in one transaction, or nothing.
 
-    Returns None when a message of this external id is stored already. Raises DatabaseError when nothing could be stored.
+    Returns None when a message of this external id is stored already. Raises DatabaseError when nothing was stored.
     """
     if _is_stored(inbound, account):
         return None
@@ -105,7 +105,7 @@ def _contact(inbound: InboundMessage, account: ChannelAccount, now: datetime) ->
 
 
 def _conversation(contact: Contact, account: ChannelAccount, now: datetime) -> Conversation:
-    """The open conversation, locked until the commit: that is what puts the messages of one conversation in an order."""
+    """The open conversation, locked until the commit: that puts the messages of one conversation in an order."""
     mine = Conversation.objects.filter(channel_account=account, contact=contact)
     is_open = mine.filter(state__in=OPEN_STATES)
     conversation = is_open.select_for_update().first()

@@ -1,4 +1,4 @@
-"""What is kept of a conversation. Provider words stay out: an address is a medium and a number, a message has a kind."""
+"""What is kept of a conversation. Provider words stay out: an address has a medium, a message has a kind."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ChannelAccount(models.Model):
         verbose_name = _("channel account")
         verbose_name_plural = _("channel accounts")
         constraints = [
-            # Within the workspace: a provider may share one address among its customers, as Twilio's WhatsApp sandbox does.
+            # Within the workspace: a provider may share one address among its customers, as a sandbox number is.
             models.UniqueConstraint(
                 fields=["workspace", "channel", "medium", "address"], name="one_account_per_address"
             ),

@@ -1,4 +1,4 @@
-"""Where a message goes out: its intent is stored before the request leaves, so that nothing is ever blindly sent twice."""
+"""Where a message goes out: its intent is stored before the request leaves, so nothing is ever blindly sent twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .splitting import split_text
 
 SEND_TIMEOUT_SECONDS = 10.0
 
-# When a send of unknown outcome is looked up at the provider, counted from its intent. Absent at the last look: a person decides.
+# When a send of unknown outcome is looked up at the provider, from its intent on. After the last look a person decides.
 LOOKUPS = (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=10))
 
 
@@ -31,7 +31,7 @@ def send(
     The conversation's row must be locked by the caller's transaction.
 
     Args:
-        answers_seq: the number of the first message that this answers; a second answer to it is refused by the database.
+        answers_seq: the number of the first message that this answers; the database refuses a second answer to it.
     """
     channel = get_channel(conversation.channel_account.channel)
     parts = []
@@ -134,7 +134,7 @@ def _send(context: JobContext, message: Message) -> None:
 
 
 def _look_up(context: JobContext, message: Message) -> None:
-    """Ask the provider whether the message was sent. A callback that carries our id may settle it before we get here."""
+    """Ask the provider whether the message was sent. A callback that carries our id may have settled it before."""
     channel, outgoing = get_channel(message.channel_account.channel), _outgoing(message)
     since = message.sending_since or message.created_at
     prepared = channel.prepare(outgoing.account_id)
@@ -179,7 +179,7 @@ def _outgoing(message: Message) -> OutgoingMessage:
 
 
 def _settle(message: Message, status: DeliveryStatus, **changes: object) -> None:
-    """Move a message that the provider has not acknowledged. A callback that came first wins: it knows more than we do."""
+    """Move a message that the provider has not acknowledged. A callback that came first wins: it knows more."""
     ours = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.UNKNOWN)
     Message.objects.filter(pk=message.pk, delivery_status__in=ours).update(delivery_status=status, **changes)
 

@@ -1,4 +1,4 @@
-"""Answers what a contact wrote: reads everything unanswered, asks the assistant, stores one answer with its deliver jobs."""
+"""Answers what a contact wrote: reads all that waits, asks the assistant, stores one answer with its deliver jobs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANSWERABLE = (State.PENDING, State.IN_PROGRESS, State.IDLE)
 
 
 def answer_later(conversation: Conversation, *, correlation_id: str = "") -> None:
-    """Enqueue the one job that will answer this conversation, or let the one that waits also answer what was just stored."""
+    """Enqueue the one job that will answer this conversation; one that waits already covers what was just stored."""
     process_ai_response.using(
         debounce=Debounce(
             quiet=timedelta(seconds=settings.REPLY_DEBOUNCE_SECONDS),
@@ -144,7 +144,7 @@ def _words(message: Message) -> str:
 
 
 def _store(burst: _Burst, reply: Reply) -> None:
-    """Store the answer, unless it was overtaken: by a person, by the contact's STOP, or by newer messages of the same burst."""
+    """Store the answer, unless it was overtaken: by a person, by a STOP, or by newer messages of the same burst."""
     now = timezone.now()
     conversation = (
         Conversation.objects.select_for_update(of=("self",))

@@ -1,4 +1,4 @@
-"""The whole way of a message, through real processes and real HTTP: what is taken is answered, once, whatever is killed."""
+"""The whole way of a message, through real processes and HTTP: what is taken is answered, once, whatever is killed."""
 
 from __future__ import annotations
 
@@ -95,7 +95,8 @@ def test_a_message_is_answered_and_the_answer_is_read(product: Product) -> None:
     product.twin.write(contact, "Olá, quero agendar ✨")
     (answer,) = eventually(lambda: product.twin and product.twin.sent(contact), within=15)
     assert answer["body"] == "You wrote: Olá, quero agendar ✨"
-    eventually(lambda: ("read",) in product.rows(f"SELECT delivery_status FROM conversations_message WHERE external_id = '{answer['sid']}'"))  # fmt: skip
+    status = f"SELECT delivery_status FROM conversations_message WHERE external_id = '{answer['sid']}'"
+    eventually(lambda: product.rows(status) == [("read",)])
     assert outcomes(product, contact) == ["answered"]
     assert product.rows("SELECT DISTINCT status FROM queueing_job WHERE subject LIKE 'conversation:%'") == [
         ("succeeded",)

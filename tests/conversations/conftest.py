@@ -1,4 +1,4 @@
-"""A conversation over the console channel, with a scripted assistant, and the queue worked off in the test's own thread."""
+"""A conversation over the console channel, with a scripted assistant; the queue is worked off in the test's thread."""
 
 from __future__ import annotations
 

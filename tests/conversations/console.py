@@ -1,4 +1,4 @@
-"""A second channel, in a few lines: what is sent is appended to a list. It shows that `conversations` needs no provider."""
+"""A second channel, in a few lines: what is sent goes to a list. It shows that `conversations` needs no provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole product as its user runs it: web, worker and scheduler as processes of their own, with the twin for Twilio."""
+"""The whole product as its user runs it: web, worker and scheduler as processes, with the twin for Twilio."""
 
 from __future__ import annotations
 
