@@ -47,7 +47,9 @@ def retry(job_ids: Iterable[int]) -> Report:
             report.skipped[job_id] = str(refusal)
         except (
             IntegrityError
-        ):  # the unique key: its constraint decides, so an enqueue at the same moment cannot slip between
+        ) as error:  # the constraint decides, so that no enqueue slips in between a look and a write
+            if "unique_key" not in str(error):
+                raise
             report.skipped[job_id] = _("another job waits under its unique key")
         else:
             report.done.append(job_id)

@@ -23,7 +23,13 @@ def stored(status: JobStatus, **fields: Any) -> Job:
     """A job that has come to `status`."""
     finished_at = NOW if status in FINISHED else None
     return Job.objects.create(
-        **{"task": "deliver_message", "status": status, "run_after": NOW, "enqueued_at": NOW, "finished_at": finished_at}
+        **{
+            "task": "deliver_message",
+            "status": status,
+            "run_after": NOW,
+            "enqueued_at": NOW,
+            "finished_at": finished_at,
+        }
         | fields
     )
 
@@ -56,7 +62,7 @@ def one_job_of_a_key_may_go(db: None) -> Any:
 def test_a_finished_job_starts_afresh(status: JobStatus) -> None:
     job = stored(
         status, attempt=10, failures=10, crashes=2, suspect=True, cancel_requested=True,
-        reason="ConnectError", finished_at=NOW, expires_at=NOW, run_after=NOW - timedelta(days=1),
+        reason="ConnectError", expires_at=NOW, run_after=NOW - timedelta(days=1),
     )  # fmt: skip
 
     assert retry([job.pk]).done == [job.pk]
