@@ -49,11 +49,7 @@ def configure() -> None:
         )
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
     django.setup()
-    # The manager gives each process a port of its own in PORT: what follows from ours is fixed beforehand.
     os.environ |= {
-        "PUBLIC_BASE_URL": settings.PUBLIC_BASE_URL,
-        "TWIN_PORT": str(settings.TWIN_PORT),
-        "TWILIO_API_BASE_URL": settings.TWILIO_API_BASE_URL,
         "QUEUE_DRAIN_SECONDS": str(min(settings.QUEUE_DRAIN_SECONDS, DRAIN_SECONDS)),
         "LOG_FORMAT": env.str("LOG_FORMAT", default="console"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
@@ -100,7 +96,7 @@ def prepare() -> None:
 def supervise() -> int:
     """Run the Procfile's processes until one of them ends or we are told to stop. Returns the exit code."""
     procfile = "Procfile.dev" if settings.SANDBOX else "Procfile"
-    command = [sys.executable, "-m", "honcho", "-e", os.devnull, "-f", procfile, "start", "-p", str(settings.PORT)]
+    command = [sys.executable, "-m", "project.processes", procfile]
     # In a session of its own: Ctrl-C reaches us alone, and the processes are told to stop once, by their manager.
     manager = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
     told_to_stop = False

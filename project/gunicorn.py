@@ -32,4 +32,4 @@ def on_starting(server: object) -> None:
         for connection in connections.all(initialized_only=True):  # not to be shared with the processes to be forked
             connection.close()
             if connection.vendor == "postgresql":
-                connection.close_pool()
+                connection.close_pool()  # type: ignore[attr-defined]

@@ -147,6 +147,7 @@ else:
 QUEUE_URL = env.str("QUEUE_URL", default="database://")
 QUEUE_LEASE_SECONDS = env.float("QUEUE_LEASE_SECONDS", default=60)
 QUEUE_DRAIN_SECONDS = env.float("QUEUE_DRAIN_SECONDS", default=20)
+QUEUE_HARD_TIMEOUT_GRACE_SECONDS = env.float("QUEUE_HARD_TIMEOUT_GRACE_SECONDS", default=10)
 SCHEDULER_INTERVAL_SECONDS = env.int("SCHEDULER_INTERVAL_SECONDS", default=60)
 RQ_QUEUES: dict[str, dict[str, object]] = {
     "default": {"URL": QUEUE_URL if QUEUE_URL.startswith("redis") else "redis://"}

@@ -21,6 +21,13 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.journey
 
+IN_A_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # what it is started in becomes its terminal, whose end is told by SIGHUP
+from project.dev import main
+sys.exit(main())
+"""
+
 
 def free_port() -> int:
     """A port whose successor, the twin's, is free as well."""
@@ -110,6 +117,23 @@ def test_the_first_run_prepares_everything_and_ctrl_c_ends_it_the_second_keeps_i
         runner.terminate()
         assert runner.wait(30) == 0
     assert env_file.read_text() == key
+    assert processes_of(dev_env) == []
+
+
+def test_a_closed_terminal_ends_it(dev_env: dict[str, str]) -> None:
+    terminal, ours = os.openpty()
+    runner = subprocess.Popen(
+        [sys.executable, "-c", IN_A_TERMINAL], cwd=ROOT, env=dev_env, stdin=ours, stdout=ours, stderr=ours,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(ours)
+    try:
+        printed = b""
+        while b"Ctrl-C stops it" not in printed:
+            printed += os.read(terminal, 4096)  # raises OSError when the other side is gone
+    finally:
+        os.close(terminal)
+    assert runner.wait(30) == 0
     assert processes_of(dev_env) == []
 
 
