@@ -11,7 +11,8 @@ from datetime import timedelta
 class Backoff:
     """Exponential with full jitter: a random delay between zero and `base * 2**(failures - 1)`, at most `maximum`.
 
-    Full jitter spreads a crowd of failures best (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+    Full jitter spreads a crowd of failures best (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
+    2015).
     """
 
     base: timedelta = timedelta(seconds=2)

@@ -17,8 +17,8 @@ _SUSPECT = "status = 'ready' AND suspect ORDER BY id LIMIT 1"
 def claim(*, queue_names: Sequence[str], limit: int, worker_id: str, lease: timedelta, now: datetime) -> list[Job]:
     """Claim up to `limit` ready jobs, of the first queue first, of each queue by priority and age.
 
-    A ready job is the oldest unfinished one of its ordering key, so a batch never holds two of one key; the unique index on
-    running keys stands behind that. Rows that another worker is claiming are skipped, not waited for.
+    A ready job is the oldest unfinished one of its ordering key, so a batch never holds two of one key; the unique
+    index on running keys stands behind that. Rows that another worker is claiming are skipped, not waited for.
     """
     claimed: list[Job] = []
     for queue_name in queue_names:

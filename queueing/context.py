@@ -23,21 +23,23 @@ class JobContext:
     timeout: float  # seconds that the attempt may take
     lease: float = float("inf")  # seconds; without a supervisor that renews it, none
     started: float = field(default_factory=time.monotonic)
-    renewed: float = field(
-        default_factory=time.monotonic
-    )  # when the lease was last known to be ours, of time.monotonic()
+    renewed: float = field(default_factory=time.monotonic)  # when the lease was last known to be ours
     interruption: Interrupted | None = None  # set by the supervisor, raised at the next checkpoint
+    given_up: bool = False  # the attempt was ended without its handler, which still runs
     completed: bool = False
 
     def remaining(self) -> float:
-        """Seconds left until the task's timeout: the most that a client may be told to wait. Raises JobTimedOut when none are."""
+        """Seconds left until the task's timeout: the most that a client may be told to wait.
+
+        Raises JobTimedOut when none are left.
+        """
         left = self.started + self.timeout - time.monotonic()
         if left <= 0:
             raise JobTimedOut
         return left
 
     def stop_if_interrupted(self) -> None:
-        """Raises what the supervisor has found, or LeaseLost when nobody could renew the lease for two thirds of its length."""
+        """Raises what the supervisor has found, or LeaseLost when the lease was not renewed for two thirds of its length."""
         if self.interruption is None and time.monotonic() - self.renewed > self.lease * 2 / 3:
             self.interruption = LeaseLost()
         if self.interruption:
@@ -56,9 +58,10 @@ class JobContext:
 
     @contextmanager
     def fenced(self) -> Iterator[None]:
-        """One transaction for writes that count only while the job is ours. Raises LeaseLost, and rolls them back, when it is not.
+        """One transaction for writes that count only while the job is ours.
 
-        The job's row stays locked until the commit, so it cannot be given to another worker in between.
+        The job's row stays locked until the commit, so it cannot be given to another worker in between. Raises
+        LeaseLost, and rolls the writes back, when the job is not ours any more.
         """
         with transaction.atomic(durable=True):
             yield
@@ -84,7 +87,9 @@ class JobContext:
 
     @contextmanager
     def outside(self) -> Iterator[float]:
-        """Wraps a call to the outside world: gives this thread's database connections back first, yields the seconds it may take.
+        """Wraps a call to the outside world: gives this thread's database connections back first.
+
+        Yields the seconds that the call may take.
 
         Raises RuntimeError inside a transaction: it would be held open, with its locks, for as long as the other side likes.
         """

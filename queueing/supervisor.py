@@ -23,7 +23,6 @@ from .worker import Worker
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-HARD_TIMEOUT_GRACE_SECONDS = 10.0  # after its timeout, for a handler to reach a checkpoint or a client's own timeout
 FORGET_AFTER = timedelta(minutes=10)  # without a heartbeat
 
 
@@ -44,17 +43,18 @@ class Supervisor(threading.Thread):
                 self._check_time(context)
             if time.monotonic() >= self._renew_at:
                 self._beat()
-            if os.getppid() != self.parent_pid and not self.worker.stopping:
+            if os.getppid() != self.parent_pid:
+                self.parent_pid = os.getppid()
                 logger.warning("the parent process is gone: draining")
                 self.worker.stop(grace=settings.QUEUE_DRAIN_SECONDS)
             time.sleep(min(TICK_SECONDS, self.renew_every))
 
     def _check_time(self, context: JobContext) -> None:
         late = time.monotonic() - context.started - context.timeout
-        if late > HARD_TIMEOUT_GRACE_SECONDS and context.interruption is None:
+        if late > settings.QUEUE_HARD_TIMEOUT_GRACE_SECONDS and not context.given_up:
             logger.error("job %s (%s) does not return: its attempt is given up", context.job.pk, context.job.task)
+            self.worker.recycle()  # first: the slot that is given up has no thread for another job
             self.worker.give_up(context, JobTimedOut())
-            self.worker.recycle()
 
     def _beat(self) -> None:
         contexts = list(self.worker.running.values())
@@ -62,10 +62,7 @@ class Supervisor(threading.Thread):
         try:
             self._renew(contexts, asked)
             self._renew_at = asked + self.renew_every
-        except (
-            DatabaseError,
-            InterfaceError,
-        ) as error:  # tried again at the next tick; `JobContext` keeps its own count
+        except (DatabaseError, InterfaceError) as error:  # tried again soon; `JobContext` keeps its own count
             logger.warning("leases could not be renewed: %s", type(error).__name__)
             connection.close()
 

@@ -1,6 +1,7 @@
 """The only consumer: claims ready jobs, runs them in threads, and ends their attempts in batches.
 
-One thread owns the ledger. Each of its turns is one transaction: end what has finished, promote what is due, claim what fits.
+One thread owns the ledger. Each of its turns is one transaction: end what has finished, promote what is due, claim
+what fits.
 The threads that run handlers only run handlers, so a job that needs no database costs no connection.
 """
 
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection, transaction
 
 from .claim import claim, claim_suspect
 from .clock import database_now
@@ -36,7 +37,8 @@ from .settle import fail, succeed
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0  # how long an idle worker trusts the doorbell before it looks at the ledger by itself
-SUSPECTS_SECONDS = 1.0  # between two looks for jobs that must run alone
+RESCUE_SECONDS = 1.0  # between two looks for jobs whose workers are gone
+LAST_TRY_SECONDS = 5.0  # how long a worker that must end waits for a database that is away
 RECYCLED = 3  # exit code of a worker that asks for a fresh process
 
 
@@ -82,13 +84,13 @@ class Worker:
         self.on_suspects = on_suspects
         self.lease = timedelta(seconds=settings.QUEUE_LEASE_SECONDS)
         self.exit_code = 1  # until the loop has ended in order
-        self.running: dict[int, JobContext] = {}
+        self.running: dict[tuple[int, int], JobContext] = {}  # by job and attempt: a lost job may come back to us
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._ended: list[Finished] = []
         self._awake = threading.Event()
         self._stopping = threading.Event()
         self._release_at = float("inf")
-        self._suspects_at = 0.0
+        self._rescue_at = 0.0
         self._asks_for_fresh_process = False
         self._pool = ThreadPoolExecutor(max_workers=self.threads, thread_name_prefix="job")
 
@@ -97,7 +99,7 @@ class Worker:
         self._awake.set()
 
     def stop(self, *, grace: float) -> None:
-        """Claim nothing more; give back what still runs after `grace` seconds. Called again, with less grace, it shortens the first."""
+        """Claim nothing more; give back what still runs after `grace` seconds. The shortest grace ever given counts."""
         self._release_at = min(self._release_at, time.monotonic() + grace)
         self._stopping.set()
         self.wake()
@@ -106,14 +108,18 @@ class Worker:
     def stopping(self) -> bool:
         return self._stopping.is_set()
 
+    def rest(self, seconds: float) -> None:
+        """Do nothing for so long, unless told to stop."""
+        self._stopping.wait(seconds)
+
     def recycle(self) -> None:
-        """Claim nothing more, and end when the other jobs are done: a handler that never returns holds a thread of this process."""
+        """Claim nothing more, and end when all jobs have: a handler that never returns holds a thread of this process."""
         self._asks_for_fresh_process = True
         self.stop(grace=float("inf"))
 
     def give_up(self, context: JobContext, error: Interrupted) -> None:
         """End an attempt whose handler does not return. What it still writes is refused by the fence."""
-        context.interruption = error
+        context.interruption, context.given_up = error, True
         self._finished.put(Finished(context, error))
         self.wake()
 
@@ -134,6 +140,8 @@ class Worker:
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("the ledger cannot be reached: %s", type(error).__name__)
                 connection.close()
+                if self.stopping and time.monotonic() >= self._release_at + LAST_TRY_SECONDS:
+                    break
                 time.sleep(patience * (0.5 + random.random()))  # noqa: S311  (jitter)
                 patience = min(patience * 2, 5.0)
                 continue
@@ -150,7 +158,7 @@ class Worker:
         """One look at everything. Returns whether the next one should follow at once."""
         self._awake.clear()
         self._collect()
-        self._report_suspects()
+        self._rescue()
         if not self._ended and not self._work_waits():
             return False
         with transaction.atomic():
@@ -158,7 +166,7 @@ class Worker:
             self._settle(now)
             jobs = self._claim(now)
         for finished in self._ended:
-            self.running.pop(finished.context.job.pk, None)
+            del self.running[_key(finished.context)]
         self._ended.clear()
         for job in jobs:
             self._start(job)
@@ -173,42 +181,47 @@ class Worker:
         while not self._finished.empty():
             finished = self._finished.get()
             context = finished.context
-            if self.running.get(context.job.pk) is context and id(context) not in ended:
+            if _key(context) in self.running and id(context) not in ended:
                 self._ended.append(finished)
                 ended.add(id(context))
 
-    def _report_suspects(self) -> None:
-        if not self.only_suspects and not self.stopping and time.monotonic() >= self._suspects_at:
-            self._suspects_at = time.monotonic() + SUSPECTS_SECONDS
-            if Job.objects.filter(status=JobStatus.READY, suspect=True).exists():
-                self.on_suspects()
+    def _rescue(self) -> None:
+        """Take back what other workers have lost, and have it run alone: soon also where this worker is never idle."""
+        if self.stopping or time.monotonic() < self._rescue_at:
+            return
+        self._rescue_at = time.monotonic() + RESCUE_SECONDS
+        rescue_expired(database_now(), spare=self.worker_id)
+        if not self.only_suspects and Job.objects.filter(status=JobStatus.READY, suspect=True).exists():
+            self.on_suspects()
 
     def _work_waits(self) -> bool:
         """A look without a write lock, so that an idle worker does not stand in the way of those who write."""
-        now = database_now()
-        if Job.objects.filter(status=JobStatus.RUNNING, lease_until__lte=now).exists():
-            return True
         if self.stopping or len(self.running) >= self.threads:
             return False
         ready = Job.objects.filter(status=JobStatus.READY, suspect=self.only_suspects)
         if not self.only_suspects:
             ready = ready.filter(queue_name__in=self.queue_names)
-        return ready.exists() or Job.objects.filter(status=JobStatus.SCHEDULED, run_after__lte=now).exists()
+        due = Job.objects.filter(status=JobStatus.SCHEDULED, run_after__lte=database_now())
+        return ready.exists() or due.exists()
 
     def _settle(self, now: datetime) -> None:
         open_ends = [finished for finished in self._ended if not finished.context.completed]
         jobs = [finished.context.job for finished in open_ends if finished.error is None]
         lost = len(jobs) - len(succeed(jobs, now=now))
         for finished in open_ends:
-            if finished.error is not None and not fail(finished.context.job, finished.error, now=now):
-                lost += 1
+            if finished.error is not None:
+                lost += not self._fail(finished.context.job, finished.error, now)
         if lost:
             logger.warning("%s attempts ended after their leases were lost; nothing of them was kept", lost)
 
+    def _fail(self, job: Job, error: BaseException, now: datetime) -> bool:
+        try:
+            return fail(job, error, now=now)
+        except (DataError, IntegrityError):  # its lease runs out, then it runs alone: the others' ends are not held up
+            logger.exception("the end of job %s (%s) attempt %s cannot be written", job.pk, job.task, job.attempt)
+            return True
+
     def _claim(self, now: datetime) -> list[Job]:
-        if rescue_expired(now):
-            self._suspects_at = 0.0  # what came back is to be run alone: say so in the next turn, which follows at once
-            self.wake()
         promote_due(now)
         free = self.threads - len(self.running) + len(self._ended)
         if self.stopping or not free:
@@ -219,7 +232,7 @@ class Worker:
 
     def _start(self, job: Job) -> None:
         context = JobContext(job, timeout=_timeout(job), lease=self.lease.total_seconds())
-        self.running[job.pk] = context
+        self.running[_key(context)] = context
         self._pool.submit(self._perform, context)
 
     def _perform(self, context: JobContext) -> None:
@@ -236,6 +249,10 @@ class Worker:
         if self.stopping:
             seconds = min(seconds, max(self._release_at - time.monotonic(), 0.0))
         self._awake.wait(seconds)
+
+
+def _key(context: JobContext) -> tuple[int, int]:
+    return context.job.pk, context.job.attempt
 
 
 def _timeout(job: Job) -> float:

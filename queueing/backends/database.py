@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from queueing.errors import BackendUnavailable
 
 from .base import Backend
 
 LOOK_SECONDS = 0.005  # a look costs some ten microseconds: an idle worker spends well under 1 % of a core on it
+AWAY_SECONDS = 0.2  # between two looks at a database that is away
 
 
 class DatabaseBackend(Backend):
@@ -23,7 +24,12 @@ class DatabaseBackend(Backend):
     def listen(self, queue_names: Sequence[str], *, wake: Callable[[], None], until: Callable[[], bool]) -> None:
         seen = None
         while not until():
-            version = _data_version()
+            try:
+                version = _data_version()
+            except (DatabaseError, InterfaceError):  # the worker's own loop says so, and waits for it to come back
+                connection.close()
+                time.sleep(AWAY_SECONDS)
+                continue
             if version != seen:
                 wake()
             seen = version
@@ -37,7 +43,10 @@ class DatabaseBackend(Backend):
 
 
 def _data_version() -> int | None:
-    """SQLite changes this number when another connection has committed; no table is read. Elsewhere the worker's poll serves."""
+    """SQLite changes this number when another connection has committed; no table is read.
+
+    None elsewhere: there the worker's poll serves.
+    """
     if connection.vendor != "sqlite":
         return None
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Tasks of every temper. Each says in the journal, a file named by `PROBE_JOURNAL`, what happened to it and in which process.
+"""Tasks of every temper. Each says in a journal, the file named by `PROBE_JOURNAL`, what was done in which process.
 
 A handler that waits for a word goes on when the test has written it (see `say`).
 """

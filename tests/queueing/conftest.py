@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import pytest
 from queueing.claim import claim
 from queueing.clock import database_now
 from queueing.models import Job
+
+from .processes import Process
 
 Claim = Callable[..., list[Job]]
 
@@ -39,3 +41,23 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path.touch()
     monkeypatch.setenv("PROBE_JOURNAL", str(path))
     return path
+
+
+Start = Callable[..., Process]
+
+
+@pytest.fixture
+def start(transactional_db: None, journal: Path, tmp_path: Path) -> Iterator[Start]:
+    """Starts processes of the queue, `rqworker` by default, with a short lease; ends all of them."""
+    processes: list[Process] = []
+
+    def start(*arguments: str, **env: Any) -> Process:
+        log = tmp_path / f"process-{len(processes)}.log"
+        env = {"QUEUE_LEASE_SECONDS": 2, "QUEUE_HARD_TIMEOUT_GRACE_SECONDS": 0.3} | env
+        processes.append(Process(*(arguments or ("rqworker", "--threads", "4")), log=log, **env))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.end()
+        print(f"--- {process.log.name}", process.log.read_text(), sep="\n")  # pytest shows it where the test failed
