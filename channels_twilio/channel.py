@@ -77,6 +77,8 @@ class TwilioChannel(Channel):
         except (TwilioRestException, TwilioServiceException) as error:
             raise _refusal(error, cast(httpx.Response, transport.answer)) from None
         except UNPARSABLE as error:
+            if transport.answer is None:
+                raise  # nothing was answered, so this is no answer's fault
             raise OutcomeUnknown(f"not an answer of Twilio's: {type(error).__name__}") from None
 
     def find(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+from functools import cache
 from typing import Any
 
 from cryptography.fernet import Fernet, MultiFernet
@@ -20,6 +21,7 @@ def _fernet() -> MultiFernet:
     return MultiFernet([Fernet(base64.urlsafe_b64encode(_derive(key))) for key in keys])
 
 
+@cache  # both tokens of an account are decrypted for every webhook
 def _derive(key: str) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=b"recado secrets at rest").derive(key.encode())
 

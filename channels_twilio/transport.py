@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from functools import cache
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -52,31 +52,31 @@ class Transport(HttpClient):
         if left <= 0:
             raise httpx.ConnectTimeout("no time left")
         limits = httpx.Timeout(left * 2 / 3, connect=left / 3, pool=left / 3)
-        request = _connections(os.getpid()).build_request(
-            method, uri, params=params, data=data, headers=headers, timeout=limits
-        )
-        self.answer = _connections(os.getpid()).send(request, auth=auth, stream=True)
-        try:
-            body = b"".join(self._chunks(self.answer))
-        finally:
-            self.answer.close()
+        request = connections.build_request(method, uri, params=params, data=data, headers=headers, timeout=limits)
+        self.answer = connections.send(request, auth=auth, stream=True)
+        with closing(self.answer):
+            body = bytearray()
+            for chunk in self.answer.iter_bytes():
+                body += chunk
+                if time.monotonic() > self.deadline:  # httpx limits each read: a trickle would go on for ever
+                    raise httpx.ReadTimeout("the answer did not end in time", request=request)
         return Response(self.answer.status_code, body.decode("utf-8", "replace"), self.answer.headers)
 
-    def _chunks(self, answer: httpx.Response) -> list[bytes]:
-        """The body. A timeout of httpx is per read: one that trickles in would go on for ever."""
-        chunks = []
-        for chunk in answer.iter_bytes():
-            chunks.append(chunk)
-            if time.monotonic() > self.deadline:
-                raise httpx.ReadTimeout("the answer did not end in time", request=answer.request)
-        return chunks
+
+connections: httpx.Client
 
 
-@cache
-def _connections(pid: int) -> httpx.Client:
-    """One pool for all threads of this process: httpx's client is safe for that, and 500 TLS contexts are not cheap.
+def open_connections() -> None:
+    """One pool for all threads of a process: httpx's client is made for that, and 500 TLS contexts are not cheap.
 
-    By process: a forked child must not write into its parent's connections. They are dropped after 5 s of rest, well
-    before Twilio closes them, since a request on a connection that is just being closed has an unknown outcome.
+    A connection is dropped after 5 s of rest, well before Twilio closes it, since a request on one that is just being
+    closed has an unknown outcome.
     """
-    return httpx.Client(limits=httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5))
+    global connections
+    connections = httpx.Client(
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5)
+    )
+
+
+open_connections()
+os.register_at_fork(after_in_child=open_connections)  # a child must not write into its parent's connections
