@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from .tasks import Task
 
 MAX_PAYLOAD_BYTES = 64 * 1024
+OPTIONS = ("ordering_key", "unique_key", "fairness_key", "subject", "correlation_id")
+MAX_LENGTHS = {field.name: field.max_length or 0 for field in Job._meta.fields if field.name in OPTIONS}
+NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON escapes it
+INSERT_TRIES = 5
 
 
 class QueueService:
@@ -43,7 +48,10 @@ class QueueService:
 
     @staticmethod
     def enqueue_many(calls: Iterable[tuple[Task | str, dict[str, Any]]]) -> list[Job]:
-        """Store many jobs in one transaction: all of them, or none. Arguments, result and exceptions are those of `enqueue`."""
+        """Store many jobs in one transaction: all of them, or none.
+
+        Arguments, result and exceptions are those of `enqueue`.
+        """
         drafts = [(get_task(task) if isinstance(task, str) else task, payload) for task, payload in calls]
         for task, payload in drafts:
             _validate(task, payload)
@@ -58,7 +66,7 @@ class QueueService:
 
     @staticmethod
     def check() -> None:
-        """Raises BackendUnavailable, with what to do, when the backend cannot carry rings now. Jobs are stored all the same."""
+        """Raises BackendUnavailable, with what to do, when rings cannot be carried now. Jobs are stored all the same."""
         get_backend().check()
 
 
@@ -77,13 +85,19 @@ def _validate(task: Task, payload: dict[str, Any]) -> None:
         ]
         raise InvalidPayload(f"the payload of {task.name} does not fit: {', '.join(wrong)}")
     try:
-        size = len(json.dumps(payload, allow_nan=False).encode())
+        text = json.dumps(payload, allow_nan=False, ensure_ascii=False)
+        size = len(text.encode())  # a lone surrogate is a ValueError here
     except (TypeError, ValueError) as error:
         raise InvalidPayload(f"the payload of {task.name} is not JSON: {error}") from error
+    if NUL.search(text):
+        raise InvalidPayload(f"the payload of {task.name} has a NUL character in it, which PostgreSQL does not store")
     if size > MAX_PAYLOAD_BYTES:
         raise InvalidPayload(f"the payload of {task.name} has {size} bytes, more than {MAX_PAYLOAD_BYTES}")
     if not -100 <= task.priority <= 100:
         raise InvalidPayload(f"the priority of {task.name} is {task.priority}, outside -100 to 100")
+    for name, longest in MAX_LENGTHS.items():
+        if len(getattr(task, name)) > longest:
+            raise InvalidPayload(f"the {name} of {task.name} has more than {longest} characters")
 
 
 def _draft(task: Task, payload: dict[str, Any], now: datetime) -> Job:
@@ -110,7 +124,11 @@ def _draft(task: Task, payload: dict[str, Any], now: datetime) -> Job:
 
 
 def _insert_keyed(task: Task, payload: dict[str, Any], now: datetime) -> Job:
-    """Insert a job that other rows have a say in. The ordering key is locked, so no settle slips between look and insert."""
+    """Insert a job that other rows have a say in.
+
+    The ordering key is locked, so that no settle slips in between the look and the insert.
+    """
+    tries = 0
     while True:
         waiting = _waiting(task)
         if waiting:
@@ -121,8 +139,9 @@ def _insert_keyed(task: Task, payload: dict[str, Any], now: datetime) -> Job:
         try:
             with transaction.atomic(savepoint=bool(task.unique_key or task.scheduled_for)):
                 job.save(force_insert=True)
-        except IntegrityError:
-            if _waiting(task) is None:
+        except IntegrityError:  # another producer took the unique key; and a worker may have taken its job since
+            tries += 1
+            if tries == INSERT_TRIES:
                 raise
         else:
             return job
@@ -139,7 +158,10 @@ def _waiting(task: Task) -> Job | None:
 
 
 def _push(waiting: Job, task: Task, now: datetime) -> Job:
-    """Move a debounced job back, never forward: a failed one keeps its backoff. A ready one stays, and reads all when it runs."""
+    """Move a debounced job back, never forward: a failed one keeps its backoff.
+
+    A ready one stays, and reads everything when it runs.
+    """
     if task.debounce and waiting.status != JobStatus.READY:
         pushed = min(now + task.debounce.quiet, waiting.enqueued_at + task.debounce.longest)
         if pushed > waiting.run_after:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, overload
 
 from .backoff import Backoff
@@ -18,7 +19,10 @@ Handler = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Debounce:
-    """Lets later enqueues under the same unique key push the waiting job: `quiet` after the last, never `longest` after the first."""
+    """Lets later enqueues under the same unique key push the waiting job.
+
+    It runs `quiet` after the last of them, and no later than `longest` after the first.
+    """
 
     quiet: timedelta
     longest: timedelta
@@ -69,14 +73,17 @@ class Task:
     @property
     def parameters(self) -> Mapping[str, inspect.Parameter]:
         """What the handler takes from a payload."""
-        parameters = inspect.signature(self.handler).parameters
-        return {
-            name: parameter for n, (name, parameter) in enumerate(parameters.items()) if n or not self.takes_context
-        }
+        return _parameters(self.handler, self.takes_context)
 
     def enqueue(self, **payload: Any) -> Job:
         """Store one job of this task; see `QueueService.enqueue`."""
         return QueueService.enqueue(self, **payload)
+
+
+@cache
+def _parameters(handler: Handler, takes_context: bool) -> Mapping[str, inspect.Parameter]:
+    parameters = list(inspect.signature(handler).parameters.items())
+    return dict(parameters[1:] if takes_context else parameters)
 
 
 @overload
