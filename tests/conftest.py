@@ -14,6 +14,8 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
+from .stand_ins.servers import PostgreSQL
+
 ROOT = Path(__file__).resolve().parent.parent
 XDIST_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
@@ -28,8 +30,12 @@ if not XDIST_WORKER:  # its workers inherit what is set here
         "SECRET_KEY": "a key of the tests, longer than fifty characters, and of no use elsewhere",
         "PUBLIC_BASE_URL": "https://bot.example.com",
         "VAR_DIR": var_dir,
-        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{var_dir}/recado.sqlite3",
+        "DATABASE_URL": f"sqlite:///{var_dir}/recado.sqlite3",
     }
+    if os.environ.get("TEST_DATABASE") == "postgresql":
+        postgresql = PostgreSQL()
+        postgresql.start()  # it ends with this process
+        os.environ["DATABASE_URL"] = postgresql.url
 django.setup()
 
 
