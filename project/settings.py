@@ -58,6 +58,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "project.correlation.CorrelationMiddleware",
+    "project.deadline.DeadlineMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -132,6 +133,7 @@ UNFOLD = {
 # --- Database -------------------------------------------------------------------------------------------------------
 DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'recado.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["ENGINE"] = "project.sqlite"  # Django's own, with the threads of a process in a line
     # IMMEDIATE: a transaction that reads first and writes later would fail at once among other writers, whatever the
     # timeout. FULL: what was answered 200 survives a power cut. The timeout lets a webhook say 503 within 3 s.
     DATABASES["default"]["OPTIONS"] = {
@@ -141,7 +143,28 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
     DATABASES["default"]["CONN_MAX_AGE"] = None
 else:
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 10, "timeout": 2}, "connect_timeout": 2}
+    from .postgresql import Connection  # psycopg only where it is used
+
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # else each connection's first request after a restart is lost
+    DATABASES["default"]["OPTIONS"] = {
+        # The pool is made when a process first asks, after its fork. No thread keeps a connection during a call
+        # outside, so few connections serve many threads. The timeouts let a webhook say 503 within 3 s.
+        "pool": {
+            "connection_class": Connection,
+            "min_size": 1,
+            "max_size": env.int("DATABASE_POOL_SIZE", default=10),
+            "timeout": 2,
+            "reconnect_timeout": 60,
+        },
+        "connect_timeout": 2,
+        # A server that is lost without a word is noticed; a statement whose client is gone, or gave up, is ended.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+        "options": "-c client_connection_check_interval=1000",
+        **DATABASES["default"].get("OPTIONS", {}),  # sslmode and others of the URL
+    }
 
 # --- Queue ----------------------------------------------------------------------------------------------------------
 QUEUE_URL = env.str("QUEUE_URL", default="database://")

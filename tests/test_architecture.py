@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PRODUCT = ("project", "conversations", "channels_twilio", "queueing")
 
 CONCURRENCY = {"threading", "_thread", "concurrent", "multiprocessing", "asyncio", "sched", "gevent", "eventlet"}
+LOCKS = {"Lock", "RLock", "local"}
 MAY_RUN_CONCURRENTLY = {
     "queueing/worker.py",  # runs the jobs
     "queueing/supervisor.py",  # renews their leases
@@ -33,6 +34,24 @@ def product_files() -> Iterator[tuple[str, ast.Module]]:
             name = path.relative_to(ROOT).as_posix()
             if "/migrations/" not in name:
                 yield name, ast.parse(path.read_text())
+
+
+def runs_concurrently(tree: ast.Module) -> bool:
+    """Whether more than locks is used of the modules that start something beside the caller."""
+    used = {module for module in imports(tree) if module.split(".")[0] in CONCURRENCY - {"threading"}}
+    used |= {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "threading" and node.attr not in LOCKS
+    }
+    used |= {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "threading"
+        for alias in node.names
+        if alias.name not in LOCKS
+    }
+    return bool(used)
 
 
 def imports(tree: ast.Module) -> set[str]:
@@ -52,14 +71,14 @@ def test_imports_run_one_way_and_the_scheduler_cannot_execute() -> None:
 
 
 def test_nothing_outside_the_worker_starts_a_thread_an_executor_a_timer_or_an_asyncio_task() -> None:
-    offenders = {
-        name: sorted(found)
+    offenders = [
+        name
         for name, tree in product_files()
         if name not in MAY_RUN_CONCURRENTLY
         and not name.startswith("channels_twilio/sandbox/")  # the twin stands for the outside world: its own process
-        and (found := {module for module in imports(tree) if module.split(".")[0] in CONCURRENCY})
-    }
-    assert offenders == {}
+        and runs_concurrently(tree)
+    ]
+    assert offenders == []
 
 
 def test_only_the_queue_service_makes_jobs() -> None:
