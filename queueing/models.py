@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Self
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+
+from .cadence import validate_cron, validate_time_zone
+
+MAX_TASK_NAME = 200
 
 
 class JobStatus(models.TextChoices):
@@ -43,7 +49,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 class Job(models.Model):
     """One enqueued call of a task. The row is the truth; a backend carries only its id."""
 
-    task = models.CharField(_("task"), max_length=100)
+    task = models.CharField(_("task"), max_length=MAX_TASK_NAME)
     queue_name = models.CharField(_("queue"), max_length=50, default="default")
     payload = models.JSONField(_("payload"), default=dict)
     status = models.CharField(_("status"), max_length=10, choices=JobStatus.choices)
@@ -67,6 +73,7 @@ class Job(models.Model):
     )
     worker_id = models.CharField(_("worker"), max_length=100, blank=True)
     lease_until = models.DateTimeField(_("lease until"), null=True)
+    result = models.JSONField(_("result"), null=True, help_text=_("what its handler returned"))
     cancel_requested = models.BooleanField(_("cancel requested"), default=False)
     reason = models.CharField(
         _("reason"), max_length=300, blank=True, help_text=_("why it waits again, died or was cancelled")
@@ -123,6 +130,8 @@ class Job(models.Model):
                 name="job_chain",
             ),
             # None leads with the status alone: a planner without statistics takes it for the best one everywhere.
+            # (This one holds no unfinished jobs: only a look that asks for the end of a job can take it.)
+            models.Index("status", "finished_at", condition=Q(finished_at__isnull=False), name="job_ended"),
             models.Index(models.F("id").desc(), condition=Q(status="dead"), name="job_dead"),
             models.Index(models.F("id").desc(), condition=Q(status="cancelled"), name="job_cancelled"),
             models.Index("subject", models.F("id").desc(), condition=~Q(subject=""), name="job_by_subject"),
@@ -187,3 +196,53 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.worker_id
+
+
+class Queue(models.Model):
+    """A lane. Its row appears when a worker first serves it, or when someone pauses it."""
+
+    name = models.CharField(_("queue"), max_length=50, primary_key=True)
+    paused_at = models.DateTimeField(_("paused at"), null=True, help_text=_("no job of it starts from then on"))
+    paused_by = models.CharField(_("paused by"), max_length=150, blank=True)
+    reason = models.CharField(_("reason"), max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = _("queue")
+        verbose_name_plural = _("queues")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Schedule(models.Model):
+    """A periodic task: its row appears when the scheduler first sees its declaration. What is empty is as declared."""
+
+    task = models.CharField(_("task"), max_length=MAX_TASK_NAME, primary_key=True)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    interval = models.DurationField(
+        _("interval"), null=True, blank=True, validators=[MinValueValidator(timedelta(seconds=1))],
+        help_text=_("[days] hours:minutes:seconds; instead of what the code declares"),
+    )  # fmt: skip
+    cron = models.CharField(
+        _("cron"), max_length=100, blank=True, validators=[validate_cron],
+        help_text=_("minute hour day month weekday; instead of what the code declares"),
+    )  # fmt: skip
+    time_zone = models.CharField(
+        _("time zone"), max_length=100, blank=True, validators=[validate_time_zone],
+        help_text=_("of the cron line, for example America/Sao_Paulo"),
+    )  # fmt: skip
+    last_point = models.DateTimeField(_("last point"), null=True, help_text=_("that a job was enqueued for"))
+    next_point = models.DateTimeField(_("next point"), null=True)
+
+    class Meta:
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(interval__isnull=True) | Q(cron=""), name="interval_or_cron_not_both",
+                violation_error_message=_("Give an interval or a cron line, not both."),
+            ),
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        return self.task
