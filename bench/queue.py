@@ -1,6 +1,6 @@
-"""Times the queue on the configured database and backend.
+"""Times the queue on the configured database and backend: `python -m bench.queue [NAME …]`, without names all of them.
 
-`python -m bench.queue [noop enqueue io latency crash claim write]`; without a name, all of them. Without DATABASE_URL it makes a SQLite file of its own, with the product's durable settings. Figures of one machine mean
+Without DATABASE_URL it makes a SQLite file of its own, with the product's durable settings. Figures of one machine mean
 little; ratios of figures from one run mean more. Nothing here is a test.
 """
 

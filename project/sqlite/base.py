@@ -11,7 +11,7 @@ import threading
 from typing import Any
 
 from django.db.backends.sqlite3 import base
-from django.db.utils import OperationalError
+from django.db.utils import DatabaseError, OperationalError
 
 _turn = threading.Lock()
 
@@ -39,7 +39,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._turn = turn
         try:
             super()._start_transaction_under_autocommit()
-        except BaseException:
+        except DatabaseError:
             self._give_back()
             raise
 
