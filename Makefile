@@ -7,7 +7,7 @@ PYTHON = $(firstword $(foreach name,$(PYTHONS),$(shell \
 	$(name) -c 'import sys, venv, ensurepip; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 # Linters and tests know nothing of a developer's .env.
-CLEAN_ENV := ENV_FILE=/dev/null SECRET_KEY=for-linters-only
+CLEAN_ENV := ENV_FILE=/dev/null SECRET_KEY=for-linters-only SANDBOX=1
 FIND_CHROMIUM := { command -v chromium || command -v google-chrome; } >/dev/null
 
 .PHONY: run setup test lint browser lock clean
