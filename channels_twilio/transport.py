@@ -17,9 +17,6 @@ from twilio.http import HttpClient
 from twilio.http.response import Response
 
 logger = logging.getLogger(__name__)
-logging.getLogger("httpx").setLevel(
-    logging.WARNING
-)  # at INFO it writes every URL, and a look-up's carries a phone number
 
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
