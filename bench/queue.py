@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -42,6 +43,7 @@ from django.db import connection, transaction  # noqa: E402
 from bench.load.tasks import noop, wait, write  # noqa: E402
 from queueing.claim import claim  # noqa: E402
 from queueing.clock import database_now  # noqa: E402
+from queueing.fairness import Fairness  # noqa: E402
 from queueing.models import Attempt, Job, JobStatus  # noqa: E402
 from queueing.service import QueueService  # noqa: E402
 
@@ -183,7 +185,13 @@ def claim_once() -> float:
     with transaction.atomic():
         cost = seconds_of(
             lambda: claim(
-                queue_names=["bench"], limit=10, worker_id="bench", lease=timedelta(minutes=1), now=database_now()
+                queue_names=["bench"],
+                limit=10,
+                worker_id="bench",
+                lease=timedelta(minutes=1),
+                now=database_now(),
+                fairness=Fairness(cap=5),
+                running=Counter({"noisy": 5}),
             )
         )
         transaction.set_rollback(True)

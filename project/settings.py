@@ -171,9 +171,17 @@ QUEUE_URL = env.str("QUEUE_URL", default="database://")
 QUEUE_LEASE_SECONDS = env.float("QUEUE_LEASE_SECONDS", default=60)
 QUEUE_DRAIN_SECONDS = env.float("QUEUE_DRAIN_SECONDS", default=20)
 QUEUE_HARD_TIMEOUT_GRACE_SECONDS = env.float("QUEUE_HARD_TIMEOUT_GRACE_SECONDS", default=10)
+QUEUE_FAIRNESS_CAP = env.int("QUEUE_FAIRNESS_CAP", default=0)
 SCHEDULER_INTERVAL_SECONDS = env.int("SCHEDULER_INTERVAL_SECONDS", default=60)
-RQ_QUEUES: dict[str, dict[str, object]] = {
-    "default": {"URL": QUEUE_URL if QUEUE_URL.startswith("redis") else "redis://"}
+RQ_PAGES = QUEUE_URL.startswith(("redis://", "rediss://"))
+RQ_SHOW_ADMIN_LINK = False  # those pages are not guarded, and fail without Redis: ours are in queueing/rq_pages.py
+# The lanes of the tasks are added to this one when they are known, in queueing/apps.py.
+RQ_QUEUES: dict[str, dict[str, object]] = {"default": {"URL": QUEUE_URL if RQ_PAGES else "redis://"}}
+RQ = {
+    "JOB_CLASS": "queueing.backends.rq_rings.Ring",
+    "QUEUE_CLASS": "queueing.backends.rq_rings.RingQueue",
+    "SCHEDULER_CLASS": "queueing.backends.rq_schedule.RingScheduler",
+    "COMMIT_MODE": "auto",
 }
 
 # --- Conversations --------------------------------------------------------------------------------------------------

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection
 
 from .clock import sql_time
+from .fairness import Fairness
 from .models import Job, JobStatus
 
-_READY = "status = 'ready' AND NOT suspect AND queue_name = %s ORDER BY priority DESC, id LIMIT %s"
+_READY = (
+    "status = 'ready' AND NOT suspect AND queue_name = %s AND fairness_key = %s AND priority >= %s"
+    " ORDER BY priority DESC, id LIMIT %s"
+)
 _SUSPECT = "status = 'ready' AND suspect ORDER BY id LIMIT 1"
 
 
-def claim(*, queue_names: Sequence[str], limit: int, worker_id: str, lease: timedelta, now: datetime) -> list[Job]:
-    """Claim up to `limit` ready jobs, of the first queue first, of each queue by priority and age.
+def claim(
+    *,
+    queue_names: Sequence[str],
+    limit: int,
+    worker_id: str,
+    lease: timedelta,
+    now: datetime,
+    fairness: Fairness,
+    running: Counter[str],
+) -> list[Job]:
+    """Claim up to `limit` ready jobs, of the first queue first, of each queue by priority, tenants in turns, and age.
 
     A ready job is the oldest unfinished one of its ordering key, so a batch never holds two of one key; the unique
     index on running keys stands behind that. Rows that another worker is claiming are skipped, not waited for.
     """
     claimed: list[Job] = []
     for queue_name in queue_names:
-        if len(claimed) < limit:
-            claimed += _claim(_READY, [queue_name, limit - len(claimed)], worker_id, now + lease, now)
+        taken = running + Counter(job.fairness_key for job in claimed)
+        for share in fairness.shares(queue_name, limit=limit - len(claimed), running=taken):
+            which = [queue_name, share.fairness_key, share.lowest_priority, share.jobs]
+            claimed += _claim(_READY, which, worker_id, now + lease, now)
     return claimed
 
 

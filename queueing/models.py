@@ -118,7 +118,7 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index(
-                "queue_name", models.F("priority").desc(), "id",
+                "queue_name", "fairness_key", models.F("priority").desc(), "id",
                 condition=Q(status="ready", suspect=False), name="job_claim",
             ),
             models.Index("id", condition=Q(status="ready", suspect=True), name="job_suspects"),

@@ -15,6 +15,7 @@ import socket
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,9 +28,10 @@ from .claim import claim, claim_suspect
 from .clock import database_now
 from .context import JobContext
 from .errors import Interrupted, Released, UnknownTask
+from .fairness import Fairness
 from .models import Job, JobStatus
 from .perform import perform
-from .promote import next_due, promote_due
+from .promote import lock_ordering_keys, next_due, promote_due
 from .registry import all_queue_names, get_task
 from .rescue import rescue_expired, rescue_worker
 from .settle import fail, succeed
@@ -85,6 +87,7 @@ class Worker:
         self.lease = timedelta(seconds=settings.QUEUE_LEASE_SECONDS)
         self.exit_code = 1  # until the loop has ended in order
         self.running: dict[tuple[int, int], JobContext] = {}  # by job and attempt: a lost job may come back to us
+        self._fairness = Fairness(cap=settings.QUEUE_FAIRNESS_CAP)
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._ended: list[Finished] = []
         self._awake = threading.Event()
@@ -113,7 +116,7 @@ class Worker:
         self._stopping.wait(seconds)
 
     def recycle(self) -> None:
-        """Claim nothing more, and end when all jobs have: a handler that never returns holds a thread of this process."""
+        """Claim nothing more, and end when all jobs have: a handler that never returns keeps a thread of the process."""
         self._asks_for_fresh_process = True
         self.stop(grace=float("inf"))
 
@@ -206,6 +209,7 @@ class Worker:
 
     def _settle(self, now: datetime) -> None:
         open_ends = [finished for finished in self._ended if not finished.context.completed]
+        lock_ordering_keys(finished.context.job.ordering_key for finished in open_ends)  # all at once: see there
         jobs = [finished.context.job for finished in open_ends if finished.error is None]
         lost = len(jobs) - len(succeed(jobs, now=now))
         for finished in open_ends:
@@ -228,7 +232,15 @@ class Worker:
             return []
         if self.only_suspects:
             return claim_suspect(worker_id=self.worker_id, lease=self.lease, now=now)
-        return claim(queue_names=self.queue_names, limit=free, worker_id=self.worker_id, lease=self.lease, now=now)
+        return claim(
+            queue_names=self.queue_names,
+            limit=free,
+            worker_id=self.worker_id,
+            lease=self.lease,
+            now=now,
+            fairness=self._fairness,
+            running=Counter(context.job.fairness_key for context in self.running.values()),
+        )
 
     def _start(self, job: Job) -> None:
         context = JobContext(job, timeout=_timeout(job), lease=self.lease.total_seconds())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import Any
 
 from django.db.backends.sqlite3 import base
@@ -33,12 +34,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self._turn: threading.Lock | None = None  # held while a transaction of this connection is open
 
     def _start_transaction_under_autocommit(self) -> None:
-        turn = _turn
-        if not turn.acquire(timeout=self.settings_dict["OPTIONS"].get("timeout", 5)):
+        turn, patience = _turn, self.settings_dict["OPTIONS"]["timeout"]
+        started = time.monotonic()
+        if not turn.acquire(timeout=patience):
             raise OperationalError("database is locked by another thread of this process")
         self._turn = turn
+        left = patience - (time.monotonic() - started)
         try:
+            if left < patience / 2:  # both waits together keep to the timeout, by which a webhook is answered in time
+                self.cursor().execute(f"PRAGMA busy_timeout = {int(left * 1000)}")
             super()._start_transaction_under_autocommit()
+            if left < patience / 2:
+                self.cursor().execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
         except DatabaseError:
             self._give_back()
             raise

@@ -5,6 +5,7 @@ For tests; a system check refuses it elsewhere.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from django.db import transaction
 from queueing.claim import claim
 from queueing.clock import database_now
 from queueing.context import JobContext
+from queueing.fairness import Fairness
 from queueing.perform import perform
 from queueing.registry import all_queue_names, get_task
 from queueing.settle import fail, succeed
@@ -41,7 +43,15 @@ def run_ready_jobs() -> None:
     """Claim, run and settle in this thread until nothing is ready."""
     while True:
         with transaction.atomic():
-            jobs = claim(queue_names=all_queue_names(), limit=1, worker_id="immediate", lease=LEASE, now=database_now())
+            jobs = claim(
+                queue_names=all_queue_names(),
+                limit=1,
+                worker_id="immediate",
+                lease=LEASE,
+                now=database_now(),
+                fairness=Fairness(),
+                running=Counter(),
+            )
         for job in jobs:
             context = JobContext(job, timeout=get_task(job.task).timeout.total_seconds())
             error = perform(context)

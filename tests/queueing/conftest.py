@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from queueing.claim import claim
 from queueing.clock import database_now
+from queueing.fairness import Fairness
 from queueing.models import Job
 
 from .processes import Process
@@ -28,6 +30,8 @@ def take() -> Claim:
             "worker_id": "w1",
             "lease": timedelta(minutes=1),
             "now": database_now(),
+            "fairness": Fairness(),
+            "running": Counter(),
         }
         return claim(limit=limit, **defaults | options)
 

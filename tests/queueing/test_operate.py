@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from queueing.claim import claim
+from queueing.fairness import Fairness
 from queueing.models import FINISHED, UNFINISHED, Job, JobStatus
 from queueing.operate import cancel, retry
 from queueing.settle import succeed
@@ -44,7 +46,15 @@ def statuses(*jobs: Job) -> list[str]:
 
 
 def claim_one() -> list[int]:
-    claimed = claim(queue_names=["default"], limit=1, worker_id="w", lease=timedelta(minutes=1), now=NOW)
+    claimed = claim(
+        queue_names=["default"],
+        limit=1,
+        worker_id="w",
+        lease=timedelta(minutes=1),
+        now=NOW,
+        fairness=Fairness(),
+        running=Counter(),
+    )
     return [job.pk for job in claimed]
 
 
