@@ -39,7 +39,7 @@ class JobContext:
         return left
 
     def stop_if_interrupted(self) -> None:
-        """Raises what the supervisor has found, or LeaseLost when the lease was not renewed for two thirds of its length."""
+        """Raises what the supervisor has found, or LeaseLost after two thirds of a lease that nobody could renew."""
         if self.interruption is None and time.monotonic() - self.renewed > self.lease * 2 / 3:
             self.interruption = LeaseLost()
         if self.interruption:
@@ -91,7 +91,7 @@ class JobContext:
 
         Yields the seconds that the call may take.
 
-        Raises RuntimeError inside a transaction: it would be held open, with its locks, for as long as the other side likes.
+        Raises RuntimeError inside a transaction: it would be held open, with its locks, as long as the other likes.
         """
         for connection in connections.all(initialized_only=True):
             if connection.in_atomic_block:

@@ -1,8 +1,8 @@
 """`rqworker`'s small parent: forks the worker, respawns it, and has the jobs of a worker that died run alone.
 
-It holds no database connection and starts no thread, so a fork of it is clean. It sleeps in `sigwait`: all that it reacts
-to is a signal, handled in one place. Signals stay blocked in its children too, where a thread waits for them: a handler
-that runs in the midst of other code could wait for a lock that this code holds.
+It holds no database connection and starts no thread, so a fork of it is clean. It sleeps in `sigwait`: all that it
+reacts to is a signal, handled in one place. Signals stay blocked in its children too, where a thread waits for them: a
+signal handler, run in the midst of other code, could wait for a lock that this code holds.
 """
 
 from __future__ import annotations

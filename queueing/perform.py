@@ -15,9 +15,10 @@ logger = logging.getLogger(__name__)
 
 
 def perform(context: JobContext) -> BaseException | None:
-    """Call the handler. Returns what it raised, or None when it returned; the database connections of this thread are given back.
+    """Call the handler, then give back the database connections of this thread.
 
-    Payload names that the handler does not know are left out: they come from a newer version, while a deploy is rolling.
+    Returns what the handler raised, or None when it returned. Payload names that it does not know are left out: they
+    come from a newer version, while a deploy is rolling.
     """
     job = context.job
     try:

@@ -1,4 +1,4 @@
-"""Waiting jobs become claimable: those that have come due, and the next of an ordering key when the one before it ends."""
+"""Waiting jobs become claimable: those that have come due, and the next of a key when the one before it ends."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def promote_next(keys: Iterable[str], now: datetime) -> None:
 
 
 def promote_due(now: datetime, *, limit: int = 500) -> list[Job]:
-    """Make scheduled jobs ready whose time has come, the longest due first. Returns those that were, without their payloads.
+    """Make scheduled jobs ready whose time has come, the longest due first.
+
+    Returns those that were, without their payloads.
 
     Args:
         limit: at most so many in one transaction.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import QuerySet
 
 from .models import Job, JobStatus
@@ -20,7 +20,7 @@ def rescue_expired(now: datetime, *, spare: str = "", limit: int = 100) -> int:
 
     Args:
         spare: the worker that asks. It lives: where the database was away for long, its jobs still run.
-        limit: at most so many in one transaction.
+        limit: at most so many in one go.
     """
     return _rescue(Job.objects.filter(lease_until__lte=now).exclude(worker_id=spare), now, limit)
 
@@ -31,21 +31,19 @@ def rescue_worker(worker_id: str, now: datetime) -> int:
 
 
 def _rescue(jobs: QuerySet[Job], now: datetime, limit: int | None) -> int:
-    """Row by row, each in a savepoint of its own: one that cannot be written does not keep the others from coming back.
+    """One by one, each in a transaction of its own: one that cannot be written does not hold up the others.
 
-    The first look locks nothing. The keys are locked before the rows, as everywhere: two never wait for each other.
+    The first look locks nothing. Then the key is locked before the row, as everywhere, and never two keys at a time: a
+    rescuer and those who still write never wait for each other in a circle.
     """
     running = jobs.filter(status=JobStatus.RUNNING)
-    lost = dict(running.order_by("lease_until").values_list("pk", "ordering_key")[:limit])
-    if not lost:
-        return 0
     rescued = 0
-    with transaction.atomic():
-        lock_ordering_keys(lost.values())
-        skip_locked = connection.features.has_select_for_update_skip_locked
-        for job in running.filter(pk__in=lost).select_for_update(skip_locked=skip_locked):
-            try:
-                rescued += crash(job, now=now)
-            except (DataError, IntegrityError):
-                logger.exception("job %s (%s) cannot be taken back from its dead worker", job.pk, job.task)
+    for pk, ordering_key in list(running.order_by("lease_until").values_list("pk", "ordering_key")[:limit]):
+        try:
+            with transaction.atomic():
+                lock_ordering_keys([ordering_key])
+                for job in running.filter(pk=pk).select_for_update():
+                    rescued += crash(job, now=now)
+        except (DataError, IntegrityError):
+            logger.exception("job %s cannot be taken back from its dead worker", pk)
     return rescued

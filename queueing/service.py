@@ -66,7 +66,7 @@ class QueueService:
 
     @staticmethod
     def check() -> None:
-        """Raises BackendUnavailable, with what to do, when rings cannot be carried now. Jobs are stored all the same."""
+        """Raises BackendUnavailable, with what to do, when rings cannot be carried. Jobs are stored all the same."""
         get_backend().check()
 
 

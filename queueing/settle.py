@@ -1,4 +1,4 @@
-"""How an attempt ends. Every write is fenced by `id AND attempt AND running`: a worker that lost its lease changes nothing.
+"""How an attempt ends. Every write is fenced by `id AND attempt AND running`: who lost the lease changes nothing.
 
 The callers hold a transaction; what fails in it fails as a whole and is settled again.
 """
@@ -42,7 +42,7 @@ MAX_DELAY = timedelta(days=365)  # whatever a handler asks for, or the other sid
 
 
 def succeed(jobs: Sequence[Job], *, now: datetime) -> set[int]:
-    """End these attempts as succeeded, in one statement, each under its own fence. Returns the ids that were still ours."""
+    """End these attempts as succeeded, in one statement, each under its own fence. Returns the ids that were ours."""
     if not jobs:
         return set()
     lock_ordering_keys(job.ordering_key for job in jobs)
@@ -105,7 +105,7 @@ def crash(job: Job, *, now: datetime) -> bool:
 def wait_again(job: Job, *, run_after: datetime, now: datetime, reason: str, **counts: Any) -> bool:
     """Give a running job back to the queue, under the fence. It stays the head of its ordering key.
 
-    When another job already waits under its unique key, it is merged into that one, which inherits what it has been through.
+    When another job already waits under its unique key, it is merged into that one, which inherits its past.
     """
     lock_ordering_keys([job.ordering_key])
     later = run_after > now

@@ -1,4 +1,4 @@
-"""Watches over the running jobs of one worker: renews their leases, tells them to stop, and notices when the parent is gone."""
+"""Watches over the running jobs of one worker: renews their leases, tells them to stop, sees whether the parent lives."""
 
 from __future__ import annotations
 
@@ -87,8 +87,11 @@ class Supervisor(threading.Thread):
             return {}
         with connection.cursor() as cursor:
             cursor.execute(
-                f"UPDATE queueing_job SET lease_until = %s WHERE status = '{JobStatus.RUNNING}' AND worker_id = %s"
-                f" AND id IN ({', '.join(['%s'] * len(ids))}) RETURNING id, attempt, cancel_requested",  # noqa: S608
+                f"""
+                UPDATE queueing_job SET lease_until = %s
+                WHERE status = '{JobStatus.RUNNING}' AND worker_id = %s AND id IN ({", ".join(["%s"] * len(ids))})
+                RETURNING id, attempt, cancel_requested
+                """,  # noqa: S608  (placeholders only)
                 [sql_time(now + self.worker.lease), self.worker.worker_id, *ids],
             )
             return {(row[0], row[1]): bool(row[2]) for row in cursor.fetchall()}
