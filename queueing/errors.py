@@ -25,7 +25,7 @@ class BackendUnavailable(QueueError):
 
 
 class Retry(Exception):
-    """The attempt failed; try again: after `after` where the other side gave it (`Retry-After`), else after the backoff."""
+    """The attempt failed; try again: after `after`, where the other side gave one (`Retry-After`), or the backoff."""
 
     def __init__(self, reason: str, *, after: timedelta | None = None) -> None:
         super().__init__(reason)

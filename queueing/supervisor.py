@@ -1,4 +1,4 @@
-"""Watches over the running jobs of one worker: renews their leases, tells them to stop, sees whether the parent lives."""
+"""Watches over the running jobs of one worker: renews their leases, tells them to stop, and watches the parent."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class Worker:
         self._stopping.wait(seconds)
 
     def recycle(self) -> None:
-        """Claim nothing more, and end when all jobs have: a handler that never returns keeps a thread of the process."""
+        """Claim nothing more, and end when all jobs have: a handler that never returns keeps one of its threads."""
         self._asks_for_fresh_process = True
         self.stop(grace=float("inf"))
 
