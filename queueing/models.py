@@ -85,6 +85,9 @@ class Job(models.Model):
     scheduled_for = models.DateTimeField(_("scheduled for"), null=True, help_text=_("the point of its schedule's grid"))
     subject = models.CharField(_("subject"), max_length=100, blank=True)
     correlation_id = models.CharField(_("correlation id"), max_length=64, blank=True)
+    trace_context = models.CharField(
+        _("trace context"), max_length=55, blank=True, help_text=_("W3C traceparent of the span that enqueued it")
+    )
     parent = models.ForeignKey(
         "self", models.SET_NULL, null=True, related_name="children", verbose_name=_("enqueued by"), db_index=False
     )
@@ -163,6 +166,7 @@ class Attempt(models.Model):
     job = models.ForeignKey(Job, models.CASCADE, related_name="attempts", verbose_name=_("job"), db_index=False)
     number = models.PositiveIntegerField(_("attempt"))
     worker_id = models.CharField(_("worker"), max_length=100)
+    due_at = models.DateTimeField(_("due at"), help_text=_("from when on it could have been started"))
     started_at = models.DateTimeField(_("started at"))
     finished_at = models.DateTimeField(_("finished at"))
     outcome = models.CharField(_("outcome"), max_length=10, choices=AttemptOutcome.choices)
@@ -246,3 +250,52 @@ class Schedule(models.Model):
 
     def __str__(self) -> str:
         return self.task
+
+
+class Span(models.IntegerChoices):
+    """How long a time a tally covers, in seconds."""
+
+    EVER = 0, _("ever")
+    MINUTE = 60, _("minute")
+    HOUR = 3600, _("hour")
+
+
+class Tally(models.Model):
+    """How often something happened to a task's jobs in a span of time. Only `queueing.tally` writes here."""
+
+    span = models.PositiveIntegerField(_("span"), choices=Span.choices)
+    start = models.DateTimeField(_("start"))
+    queue_name = models.CharField(_("queue"), max_length=50)
+    task = models.CharField(_("task"), max_length=MAX_TASK_NAME)
+    measure = models.CharField(_("measure"), max_length=20)
+    bucket = models.CharField(_("bucket"), max_length=8, blank=True, help_text=_("of a histogram: its upper bound"))
+    amount = models.FloatField(_("amount"))
+
+    class Meta:
+        verbose_name = _("tally")
+        verbose_name_plural = _("tallies")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["span", "start", "queue_name", "task", "measure", "bucket"], name="one_tally_per_measure"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.measure} {self.bucket}".strip()
+
+
+class TallyMark(models.Model):
+    """How far the rows of a table have been counted into the tallies."""
+
+    table = models.CharField(max_length=50, primary_key=True)
+    counted = models.BigIntegerField(default=0)  # every row up to this id has been counted
+    seen = models.BigIntegerField(default=0)  # the highest id at the last look
+    seen_before = models.BigIntegerField(default=0)  # no transaction from this one on can add a row below `seen`
+    looked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("tally mark")
+        verbose_name_plural = _("tally marks")
+
+    def __str__(self) -> str:
+        return self.table

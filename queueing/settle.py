@@ -222,6 +222,7 @@ def _attempt(job: Job, outcome: AttemptOutcome, now: datetime, error: BaseExcept
         job=job,
         number=job.attempt,
         worker_id=job.worker_id,
+        due_at=job.run_after,
         started_at=job.started_at or now,
         finished_at=now,
         outcome=outcome,

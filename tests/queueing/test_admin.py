@@ -145,7 +145,7 @@ def test_a_job_shows_its_attempts_and_relatives_and_takes_nothing_for_html(viewe
     job = stored(parent=parent, payload={"note": evil}, reason=evil, subject=evil)
     child = stored(parent=job)
     Attempt.objects.create(
-        job=job, number=1, worker_id="host-1", started_at=NOW, finished_at=NOW + timedelta(seconds=2.5),
+        job=job, number=1, worker_id="host-1", due_at=NOW, started_at=NOW, finished_at=NOW + timedelta(seconds=2.5),
         outcome=AttemptOutcome.FAILED, error_class="ConnectError", message=evil, traceback=f"Traceback {evil}",
     )  # fmt: skip
 
