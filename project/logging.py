@@ -13,6 +13,9 @@ from structlog.typing import EventDict, WrappedLogger
 
 from queueing.masking import mask
 
+# At INFO these log whole URLs, which may hold an address, or RQ's smallest steps.
+TALKATIVE = ("httpx", "httpcore", "urllib3", "twilio.http_client", "botocore", "rq.worker", "rq_scheduler")
+
 
 def logging_config(*, style: str, level: str) -> dict[str, Any]:
     """Django's LOGGING. `style` is `json` or `console`."""
@@ -42,11 +45,7 @@ def logging_config(*, style: str, level: str) -> dict[str, Any]:
             "django": {"handlers": [], "propagate": True},
             "django.server": {"handlers": [], "propagate": True},
             "gunicorn.error": {"handlers": [], "propagate": True},
-            # These log whole URLs at INFO, and a URL may hold an address.
-            **{
-                name: {"level": "WARNING"}
-                for name in ("httpx", "httpcore", "urllib3", "twilio.http_client", "botocore")
-            },
+            **{name: {"level": "WARNING"} for name in TALKATIVE},
         },
     }
 

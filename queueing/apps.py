@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
@@ -12,5 +13,8 @@ class QueueingConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401  (registers the system checks)
+        from .registry import all_queue_names
 
         autodiscover_modules("tasks")  # every installed app's tasks.py declares its tasks
+        for name in all_queue_names():  # each lane is an RQ queue too, for django-rq's pages and commands
+            settings.RQ_QUEUES.setdefault(name, settings.RQ_QUEUES["default"])

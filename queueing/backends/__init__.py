@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django.utils.module_loading import import_string
 
 from .base import Backend
@@ -15,8 +16,12 @@ __all__ = ["SCHEMES", "Backend", "get_backend"]
 
 SCHEMES = {
     "database": "queueing.backends.database.DatabaseBackend",
+    "redis": "queueing.backends.redis.RedisBackend",
+    "rediss": "queueing.backends.redis.RedisBackend",
     "immediate": "queueing.backends.immediate.ImmediateBackend",
 }
+#: where the database itself can ring
+BY_VENDOR = {("database", "postgresql"): "queueing.backends.postgresql.PostgreSQLBackend"}
 
 
 @cache
@@ -24,7 +29,8 @@ def _backend(url: str) -> Backend:
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES:
         raise ImproperlyConfigured(f"QUEUE_URL starts with {parts.scheme!r}; it must be one of {', '.join(SCHEMES)}")
-    backend: Backend = import_string(SCHEMES[parts.scheme])(parts)
+    path = BY_VENDOR.get((parts.scheme, connection.vendor), SCHEMES[parts.scheme])
+    backend: Backend = import_string(path)(parts)
     return backend
 
 

@@ -1,0 +1,50 @@
+"""The schedule as rq-scheduler keeps it, so that django-rq's page shows when each periodic task comes next.
+
+It is a picture. The scheduler goes by the database's clock and the grids of the tasks, and enqueues through the queue's
+own door whether Redis is there or not. At each of its turns the picture is drawn again, so what was lost comes back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+
+from rq.job import JobStatus
+from rq_scheduler import Scheduler
+
+from queueing.registry import get_task
+
+from .rq_rings import Ring, RingQueue
+
+
+class RingScheduler(Scheduler):  # type: ignore[misc]  # it is not annotated
+    """rq-scheduler's entries, without its loop: that one drifts, and ends when Redis does."""
+
+    job_class = Ring
+    queue_class = RingQueue
+
+    def show(self, points: Mapping[str, datetime]) -> None:
+        """Make the entries these, and no others: tasks, and when they come next. Two schedulers draw the same."""
+        entries = [self._entry(name) for name in points]
+        scores = {entry.id: moment.timestamp() for entry, moment in zip(entries, points.values(), strict=True)}
+        with self.connection.pipeline() as pipeline:
+            pipeline.delete(self.scheduled_jobs_key)
+            for entry in entries:
+                entry.save(pipeline=pipeline)
+                pipeline.zadd(self.scheduled_jobs_key, {entry.id: scores[entry.id]})
+            pipeline.execute()
+
+    def _entry(self, name: str) -> Ring:
+        """What the page shows as callable is the task's handler. Nothing calls it: a Ring cannot."""
+        task = get_task(name)
+        entry: Ring = Ring.create(  # type: ignore[assignment]
+            f"{task.handler.__module__}.{task.handler.__qualname__}",
+            id="every-" + re.sub(r"[^\w-]", "-", name, flags=re.ASCII),
+            connection=self.connection,
+            description=name,
+            status=JobStatus.SCHEDULED,
+            origin=task.queue_name,
+            result_ttl=-1,
+        )
+        return entry
