@@ -10,6 +10,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from queueing.context import JobContext
+from queueing.periodic import periodic
 from queueing.tasks import task
 
 from .models import OPEN_STATES, Conversation, Event, Message, Outcome, State
@@ -23,6 +24,7 @@ ALLOWED: dict[State, frozenset[State]] = {
     State.IDLE: frozenset({State.IN_PROGRESS, State.HUMAN}) | CLOSED,
 } | dict.fromkeys(CLOSED, frozenset[State]())
 
+EVERY = timedelta(seconds=settings.SCHEDULER_INTERVAL_SECONDS)
 BATCH = 500  # conversations that change in one transaction
 
 
@@ -55,11 +57,8 @@ def move(conversation: Conversation, to: State, *, actor: str, reason: str, now:
     conversation.state, conversation.version = to, conversation.version + 1
 
 
-def _every() -> timedelta:
-    return timedelta(seconds=settings.SCHEDULER_INTERVAL_SECONDS)
-
-
-@task(takes_context=True, queue_name="maintenance", every=_every)
+@periodic(every=EVERY)
+@task(takes_context=True, queue_name="maintenance")
 def process_idle(context: JobContext) -> None:
     """Conversations in progress that have been quiet for `CONVERSATION_IDLE_MINUTES` go idle."""
     now = timezone.now()
@@ -69,7 +68,8 @@ def process_idle(context: JobContext) -> None:
     _move_all(context, quiet, State.IDLE, reason="quiet", now=now)
 
 
-@task(takes_context=True, queue_name="maintenance", every=_every)
+@periodic(every=EVERY)
+@task(takes_context=True, queue_name="maintenance")
 def process_expired(context: JobContext) -> None:
     """Conversations that have been quiet for too long are closed; one that a person has to answer never is."""
     now = timezone.now()

@@ -40,7 +40,7 @@ class Every:
             raise ValueError(f"an interval must be longer than zero, not {self.interval}")
 
     def latest(self, moment: datetime) -> datetime:
-        return moment - (moment - EPOCH) % self.interval
+        return EPOCH + (moment - EPOCH) // self.interval * self.interval
 
     def next(self, moment: datetime) -> datetime:
         return self.latest(moment) + self.interval
@@ -67,7 +67,7 @@ class Cron:
         croniter.expand(self.expression, strict=True)
         try:
             ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, OSError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError(f"{self.time_zone!r} is not a time zone") from error
 
     def latest(self, moment: datetime) -> datetime:
@@ -85,19 +85,16 @@ class Cron:
         line = croniter(self.expression, low - MINUTE)
         points: list[datetime] = []
         wall = low
-        while not points or wall < high:
+        while not points or wall <= high:
             wall = line.get_next(datetime)
             points += [point for point in self._points(wall) if point > moment]
         return min(points)
 
     def _wall_clocks(self, moment: datetime) -> tuple[datetime, datetime]:
         """What the clocks may show at `moment`, at the least and at the most: they may have been changed nearby."""
-        zone = ZoneInfo(self.time_zone)
-        shown = [
-            (moment + (near.astimezone(zone).utcoffset() or timedelta(0))).replace(tzinfo=None)
-            for near in (moment - DAY, moment, moment + DAY)
-        ]
-        return min(shown), max(shown)
+        zone, now = ZoneInfo(self.time_zone), moment.astimezone(UTC)
+        offsets = [near.astimezone(zone).utcoffset() or timedelta(0) for near in (now - DAY, now, now + DAY)]
+        return (now + min(offsets)).replace(tzinfo=None), (now + max(offsets)).replace(tzinfo=None)
 
     def _points(self, wall: datetime) -> Iterator[datetime]:
         """The moments at which the clocks show `wall`, or would."""

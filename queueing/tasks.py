@@ -43,7 +43,6 @@ class Task:
     takes_context: bool = False
     permanent: tuple[type[Exception], ...] = ()
     on_dead: str = ""
-    every: Callable[[], timedelta] | None = None
 
     run_after: datetime | timedelta | None = None
     debounce: Debounce | None = None
@@ -108,7 +107,6 @@ def task(handler: Handler | None = None, /, **options: Any) -> Task | Callable[[
         takes_context: hand the handler its `JobContext` as first argument.
         permanent: exception types after which another attempt is useless.
         on_dead: a task that is enqueued with the same payload, in the same transaction, when a job of this task dies.
-        every: a function that gives the interval of a periodic task; it is enqueued without a payload.
     """
 
     def declare(handler: Handler) -> Task:

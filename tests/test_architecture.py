@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,7 @@ def test_only_the_queue_service_makes_jobs() -> None:
     assert makers == {"queueing/service.py"}
 
 
+@pytest.mark.django_db
 def test_the_task_and_the_scheduler_enqueue_through_the_queue_service(monkeypatch: pytest.MonkeyPatch) -> None:
     class Door(Exception):
         """Someone came through it."""
@@ -99,6 +101,7 @@ def test_the_task_and_the_scheduler_enqueue_through_the_queue_service(monkeypatc
     def knock(calls: object) -> None:
         raise Door
 
+    scheduler.enqueue_due(timezone.now() - timedelta(days=1))
     monkeypatch.setattr(QueueService, "enqueue_many", staticmethod(knock))
     with pytest.raises(Door):
         process_ai_response.enqueue(conversation_id=1)

@@ -14,6 +14,7 @@ from pathlib import Path
 from queueing.backoff import Backoff
 from queueing.context import JobContext
 from queueing.errors import Defer, Discard, Retry
+from queueing.periodic import periodic
 from queueing.tasks import task
 
 AT_ONCE = Backoff(base=timedelta(0))
@@ -117,3 +118,9 @@ def bury(word: str) -> None:
 def perishable() -> None:
     """Is worth nothing after an hour."""
     raise ValueError("not yet")
+
+
+@periodic(cron="30 2 * * *", time_zone="Europe/Berlin")
+@task
+def nightly() -> None:
+    """Comes by the clock."""
