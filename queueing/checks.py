@@ -11,6 +11,9 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 from .backends import get_backend
+from .errors import UnknownTask
+from .registry import all_tasks, get_task
+from .tasks import Task
 
 MIN_LEASE_SECONDS = 5  # below that, one slow commit or a busy machine loses leases of workers that live
 
@@ -31,6 +34,26 @@ def check_backend(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
             )
         ]
     return []
+
+
+@register("queue")
+def check_tasks(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """What a task names for its dead jobs is declared, and can be called with the payload of any of them."""
+    return [
+        Error(f"The task {task.name} names {task.on_dead} for its dead jobs, and {wrong}.", id="queueing.E006")
+        for task in all_tasks()
+        if task.on_dead and (wrong := _wrong_heir(task))
+    ]
+
+
+def _wrong_heir(task: Task) -> str:
+    try:
+        heir = get_task(task.on_dead)
+    except UnknownTask as error:
+        return str(error)
+    always = {name for name, parameter in task.parameters.items() if parameter.default is parameter.empty}
+    wanted = {name for name, parameter in heir.parameters.items() if parameter.default is parameter.empty}
+    return f"that wants {', '.join(sorted(wanted - always))}, which they may not have" if wanted - always else ""
 
 
 @register("queue")
