@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+QUEUE = _("Queue")
 GROUPS = (
     (
         _("Inbox"),
@@ -18,7 +20,7 @@ GROUPS = (
         ),
     ),
     (
-        _("Queue"),
+        QUEUE,
         (
             ("queueing.job", "list_alt", _("Jobs")),
             ("queueing.worker", "memory", _("Workers")),
@@ -47,7 +49,7 @@ GROUPS = (
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups and items as unfold takes them."""
-    return [
+    groups: list[dict[str, Any]] = [
         {
             "title": title,
             "separator": True,
@@ -59,6 +61,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         }
         for title, items in GROUPS
     ]
+    if settings.RQ_PAGES and request.user.has_perm("django_rq.admin"):
+        rings = {"title": _("Rings in Redis"), "icon": "notifications", "link": reverse("django_rq:home")}
+        next(group for group in groups if group["title"] == QUEUE)["items"].append(rings)
+    return groups
 
 
 def _may_open(request: HttpRequest, model: str) -> bool:

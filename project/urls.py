@@ -14,5 +14,7 @@ urlpatterns = [
     path("healthz", healthz),
     path("readyz", readyz),
 ]
+if settings.RQ_PAGES:
+    urlpatterns.insert(0, path("admin/django_rq/", include("queueing.rq_pages")))  # the admin takes all below it
 if settings.SANDBOX:
     urlpatterns.append(path("simulator/", include("channels_twilio.sandbox.urls")))

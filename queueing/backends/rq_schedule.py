@@ -1,7 +1,8 @@
 """The schedule as rq-scheduler keeps it, so that django-rq's page shows when each periodic task comes next.
 
 It is a picture. The scheduler goes by the database's clock and the grids of the tasks, and enqueues through the queue's
-own door whether Redis is there or not. At each of its turns the picture is drawn again, so what was lost comes back.
+own door whether Redis is there or not. At each of its turns it draws the picture anew, so what was lost comes back;
+where no scheduler draws, it fades.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from queueing.registry import get_task
 
 from .rq_rings import Ring, RingQueue
 
+FADES_SECONDS = 60
+
 
 class RingScheduler(Scheduler):  # type: ignore[misc]  # it is not annotated
     """rq-scheduler's entries, without its loop: that one drifts, and ends when Redis does."""
@@ -26,13 +29,14 @@ class RingScheduler(Scheduler):  # type: ignore[misc]  # it is not annotated
 
     def show(self, points: Mapping[str, datetime]) -> None:
         """Make the entries these, and no others: tasks, and when they come next. Two schedulers draw the same."""
-        entries = [self._entry(name) for name in points]
-        scores = {entry.id: moment.timestamp() for entry, moment in zip(entries, points.values(), strict=True)}
         with self.connection.pipeline() as pipeline:
             pipeline.delete(self.scheduled_jobs_key)
-            for entry in entries:
+            for name, moment in points.items():
+                entry = self._entry(name)
                 entry.save(pipeline=pipeline)
-                pipeline.zadd(self.scheduled_jobs_key, {entry.id: scores[entry.id]})
+                entry.cleanup(FADES_SECONDS, pipeline)
+                pipeline.zadd(self.scheduled_jobs_key, {entry.id: moment.timestamp()})
+            pipeline.expire(self.scheduled_jobs_key, FADES_SECONDS)
             pipeline.execute()
 
     def _entry(self, name: str) -> Ring:
@@ -45,6 +49,5 @@ class RingScheduler(Scheduler):  # type: ignore[misc]  # it is not annotated
             description=name,
             status=JobStatus.SCHEDULED,
             origin=task.queue_name,
-            result_ttl=-1,
         )
         return entry

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_django import Settings
+from redis import Redis
 
+from queueing import backends
 from queueing.claim import claim
 from queueing.clock import database_now
 from queueing.fairness import Fairness
 from queueing.models import Job
+from tests.stand_ins.servers import Valkey
 
 from .processes import Process
 
@@ -65,3 +69,31 @@ def start(transactional_db: None, journal: Path, tmp_path: Path) -> Iterator[Sta
     for process in processes:
         process.end()
         print(f"--- {process.log.name}", process.log.read_text(), sep="\n")  # pytest shows it where the test failed
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Valkey]:
+    with Valkey() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey(valkey_server: Valkey, settings: Settings) -> Iterator[Valkey]:
+    """A Redis that runs and is empty, and the queue on it."""
+    if not valkey_server.answers():
+        valkey_server.start()
+    settings.QUEUE_URL = valkey_server.url
+    settings.RQ_QUEUES = {name: {"URL": valkey_server.url} for name in settings.RQ_QUEUES}
+    backends._backend.cache_clear()  # no breaker that another test has opened
+    with Redis.from_url(valkey_server.url) as redis:
+        redis.flushall()
+    yield valkey_server
+    valkey_server.resume()
+    backends._backend.cache_clear()
+
+
+@pytest.fixture
+def redis(valkey: Valkey) -> Iterator[Redis]:
+    """A look into it."""
+    with Redis.from_url(valkey.url) as redis:
+        yield redis
