@@ -18,6 +18,7 @@ from .context import JobContext
 from .errors import JobCancelled, JobTimedOut, LeaseLost
 from .models import JobStatus
 from .models import Worker as WorkerRow
+from .tally import tally
 from .worker import Worker
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Supervisor(threading.Thread):
                 self._check_time(context)
             if time.monotonic() >= self._renew_at:
                 self._beat()
+            self._tally()
             if os.getppid() != self.parent_pid:
                 self.parent_pid = os.getppid()
                 logger.warning("the parent process is gone: draining")
@@ -64,6 +66,14 @@ class Supervisor(threading.Thread):
             self._renew_at = asked + self.renew_every
         except (DatabaseError, InterfaceError) as error:  # tried again soon; `JobContext` keeps its own count
             logger.warning("leases could not be renewed: %s", type(error).__name__)
+            connection.close()
+
+    def _tally(self) -> None:
+        """Beside the renewals, and not in the ledger's thread: it takes no time from the jobs."""
+        try:
+            tally(database_now())
+        except (DatabaseError, InterfaceError) as error:  # nothing is lost: what was not counted still is to be
+            logger.info("the tallies must wait: %s", type(error).__name__)
             connection.close()
 
     def _renew(self, contexts: list[JobContext], asked: float) -> None:

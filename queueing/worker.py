@@ -23,18 +23,22 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection, transaction
+from django.db.models import QuerySet
 
 from .claim import claim, claim_suspect
 from .clock import database_now
 from .context import JobContext
+from .current import working_on
 from .errors import Interrupted, Released, UnknownTask
 from .fairness import Fairness
 from .models import Job, JobStatus
+from .pause import Lanes
 from .perform import perform
 from .promote import lock_ordering_keys, next_due, promote_due
 from .registry import all_queue_names, get_task
 from .rescue import rescue_expired, rescue_worker
 from .settle import fail, succeed
+from .tally import count_lost
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +92,7 @@ class Worker:
         self.exit_code = 1  # until the loop has ended in order
         self.running: dict[tuple[int, int], JobContext] = {}  # by job and attempt: a lost job may come back to us
         self._fairness = Fairness(cap=settings.QUEUE_FAIRNESS_CAP)
+        self._lanes = Lanes(self.queue_names)
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
         self._ended: list[Finished] = []
         self._awake = threading.Event()
@@ -194,16 +199,22 @@ class Worker:
             return
         self._rescue_at = time.monotonic() + RESCUE_SECONDS
         rescue_expired(database_now(), spare=self.worker_id)
-        if not self.only_suspects and Job.objects.filter(status=JobStatus.READY, suspect=True).exists():
+        if not self.only_suspects and self._suspects().exists():
             self.on_suspects()
+
+    def _suspects(self) -> QuerySet[Job]:
+        """Those that may run, if alone."""
+        suspects = Job.objects.filter(status=JobStatus.READY, suspect=True)
+        return suspects.exclude(queue_name__in=self._lanes.paused())
 
     def _work_waits(self) -> bool:
         """A look without a write lock, so that an idle worker does not stand in the way of those who write."""
         if self.stopping or len(self.running) >= self.threads:
             return False
-        ready = Job.objects.filter(status=JobStatus.READY, suspect=self.only_suspects)
-        if not self.only_suspects:
-            ready = ready.filter(queue_name__in=self.queue_names)
+        if self.only_suspects:
+            ready = self._suspects()
+        else:
+            ready = Job.objects.filter(status=JobStatus.READY, suspect=False, queue_name__in=self._lanes.open())
         due = Job.objects.filter(status=JobStatus.SCHEDULED, run_after__lte=database_now())
         return ready.exists() or due.exists()
 
@@ -211,12 +222,15 @@ class Worker:
         open_ends = [finished for finished in self._ended if not finished.context.completed]
         lock_ordering_keys(finished.context.job.ordering_key for finished in open_ends)  # all at once: see there
         jobs = [finished.context.job for finished in open_ends if finished.error is None]
-        lost = len(jobs) - len(succeed(jobs, now=now))
+        ours = succeed(jobs, now=now)
+        lost = [job for job in jobs if job.pk not in ours]
         for finished in open_ends:
-            if finished.error is not None:
-                lost += not self._fail(finished.context.job, finished.error, now)
-        if lost:
-            logger.warning("%s attempts ended after their leases were lost; nothing of them was kept", lost)
+            if finished.error is not None and not self._fail(finished.context.job, finished.error, now):
+                lost.append(finished.context.job)
+        for job in lost:
+            with working_on(job):
+                logger.warning("the attempt ended after its lease was lost; nothing of it was kept")
+            count_lost(job, now)
 
     def _fail(self, job: Job, error: BaseException, now: datetime) -> bool:
         try:
@@ -231,9 +245,9 @@ class Worker:
         if self.stopping or not free:
             return []
         if self.only_suspects:
-            return claim_suspect(worker_id=self.worker_id, lease=self.lease, now=now)
+            return claim_suspect(worker_id=self.worker_id, lease=self.lease, now=now, paused=self._lanes.paused())
         return claim(
-            queue_names=self.queue_names,
+            queue_names=self._lanes.open(),
             limit=free,
             worker_id=self.worker_id,
             lease=self.lease,
