@@ -49,6 +49,10 @@ class Process:
         """The pids of its worker processes."""
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
+    def open_files(self) -> list[str]:
+        """What the process itself holds open."""
+        return [os.readlink(each) for each in Path(f"/proc/{self.pid}/fd").iterdir()]
+
     def signal_all(self, number: signal.Signals) -> None:
         """To the process and its children, as a process manager does it."""
         os.killpg(self.pid, number)

@@ -59,6 +59,15 @@ def test_as_many_jobs_run_at_once_as_there_are_threads_and_the_rest_follows(star
     assert times(journal, "job:ends") == 4
 
 
+def test_the_parent_holds_no_connection_that_a_fork_would_share(start: Start) -> None:
+    """The system checks have opened one, and SQLite's locks do not survive a fork; nor does PostgreSQL's protocol."""
+    job = probe.nothing.enqueue()
+    worker = start()
+    eventually(lambda: succeeded(job), within=10)
+
+    assert not [name for name in worker.open_files() if "sqlite3" in name or name.startswith("socket:")]
+
+
 def test_jobs_of_one_key_run_one_at_a_time_and_in_order(start: Start, journal: Path) -> None:
     jobs = [probe.sleep.using(ordering_key="k").enqueue(word=f"{n}", seconds=0.02) for n in range(5)]
     start()
