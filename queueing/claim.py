@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -16,7 +16,7 @@ _READY = (
     "status = 'ready' AND NOT suspect AND queue_name = %s AND fairness_key = %s AND priority >= %s"
     " ORDER BY priority DESC, id LIMIT %s"
 )
-_SUSPECT = "status = 'ready' AND suspect ORDER BY id LIMIT 1"
+_SUSPECT = "status = 'ready' AND suspect{} ORDER BY id LIMIT 1"
 
 
 def claim(
@@ -43,9 +43,12 @@ def claim(
     return claimed
 
 
-def claim_suspect(*, worker_id: str, lease: timedelta, now: datetime) -> list[Job]:
-    """Claim the oldest job that ran in a worker that died: it is to run alone, whatever its queue."""
-    return _claim(_SUSPECT, [], worker_id, now + lease, now)
+def claim_suspect(
+    *, worker_id: str, lease: timedelta, now: datetime, paused: Collection[str] = frozenset()
+) -> list[Job]:
+    """Claim the oldest job that ran in a worker that died: it is to run alone, whatever its queue, but a paused one."""
+    elsewhere = f" AND queue_name NOT IN ({', '.join(['%s'] * len(paused))})" if paused else ""
+    return _claim(_SUSPECT.format(elsewhere), [*paused], worker_id, now + lease, now)
 
 
 def _claim(which: str, parameters: list[object], worker_id: str, lease_until: datetime, now: datetime) -> list[Job]:

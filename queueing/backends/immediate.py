@@ -15,6 +15,7 @@ from queueing.claim import claim
 from queueing.clock import database_now
 from queueing.context import JobContext
 from queueing.fairness import Fairness
+from queueing.pause import paused_queues
 from queueing.perform import perform
 from queueing.registry import all_queue_names, get_task
 from queueing.settle import fail, succeed
@@ -44,7 +45,7 @@ def run_ready_jobs() -> None:
     while True:
         with transaction.atomic():
             jobs = claim(
-                queue_names=all_queue_names(),
+                queue_names=[name for name in all_queue_names() if name not in paused_queues()],
                 limit=1,
                 worker_id="immediate",
                 lease=LEASE,
