@@ -7,7 +7,7 @@ set back and a cadence that was changed only move it: neither makes a job.
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
@@ -51,11 +51,6 @@ def enqueue_due(now: datetime) -> list[Job]:
 def next_points(now: datetime) -> dict[str, datetime]:
     """When each enabled periodic task comes next."""
     return {schedule.task: cadence.next(now) for schedule, cadence in schedules() if schedule.enabled}
-
-
-def next_point(now: datetime) -> datetime:
-    """When the next grid point of any enabled periodic task comes."""
-    return min(next_points(now).values(), default=now + timedelta(minutes=1))
 
 
 def schedules() -> list[tuple[Schedule, Cadence]]:

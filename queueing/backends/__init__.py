@@ -18,6 +18,7 @@ SCHEMES = {
     "database": "queueing.backends.database.DatabaseBackend",
     "redis": "queueing.backends.redis.RedisBackend",
     "rediss": "queueing.backends.redis.RedisBackend",
+    "sqs": "queueing.backends.sqs.SqsBackend",
     "immediate": "queueing.backends.immediate.ImmediateBackend",
 }
 #: where the database itself can ring

@@ -7,15 +7,16 @@ import random
 import signal
 import sys
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
+from queueing.backends import get_backend
 from queueing.clock import database_now
-from queueing.scheduler import enqueue_due, next_point, schedules
+from queueing.scheduler import enqueue_due, next_points, schedules
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,10 @@ class Command(BaseCommand):
         try:
             now = database_now()
             enqueue_due(now)
-            return min(max((next_point(now) - database_now()).total_seconds(), 0.05), LOOK_SECONDS)
+            points = next_points(now)
+            get_backend().show_schedule(points)
+            soonest = min(points.values(), default=now + timedelta(seconds=LOOK_SECONDS))
+            return min(max((soonest - database_now()).total_seconds(), 0.05), LOOK_SECONDS)
         except (DatabaseError, InterfaceError) as error:
             logger.warning("the database cannot be reached: %s", type(error).__name__)
             connection.close()
