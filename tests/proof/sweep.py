@@ -1,0 +1,98 @@
+"""Kills a process at every one of its points, one run for each, and has the checker account for everything."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from .checker import violations
+from .evidence import Evidence
+from .points import SIDES, Fatal
+from .stage import Stage
+from .ways import WAYS, Way
+
+
+@dataclass(slots=True)
+class Verdict:
+    """One run."""
+
+    way: str
+    fatal: Fatal | None
+    name: str  # of the point at which the process was killed, or empty where it was not
+    violations: list[str]
+    seconds: float
+
+    def __str__(self) -> str:
+        where = f"{self.fatal} at {self.name!r}" if self.fatal else "nobody is killed"
+        return f"{self.way}: {where}: {'; '.join(self.violations) or 'all accounted for'} ({self.seconds:.1f} s)"
+
+
+@dataclass(slots=True)
+class Report:
+    """All runs on one backend."""
+
+    backend: str
+    verdicts: list[Verdict] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def points(self) -> int:
+        return len({(v.way, replace(v.fatal, side=""), v.name) for v in self.verdicts if v.fatal and v.name})
+
+    @property
+    def kills(self) -> int:
+        return sum(bool(verdict.name) for verdict in self.verdicts)
+
+    @property
+    def guilty(self) -> list[Verdict]:
+        return [verdict for verdict in self.verdicts if verdict.violations]
+
+
+def try_way(stage: Stage, way: Way, fatal: Fatal | None) -> Verdict:
+    evidence = way.play(stage, (fatal,) if fatal else ())
+    return Verdict(way.name, fatal, _killed_at(evidence, fatal), violations(evidence), evidence.seconds)
+
+
+def sweep(stage: Stage, ways: Sequence[Way] = WAYS) -> Iterator[Verdict]:
+    """Every point of every target of every way. A target's points are at an end when a run passes without a kill."""
+    for way in ways:
+        yield try_way(stage, way, None)
+        for target in way.targets:
+            nth = 1
+            while True:
+                verdicts = [try_way(stage, way, replace(target, nth=nth, side=side)) for side in SIDES]
+                yield from verdicts
+                if not any(verdict.name for verdict in verdicts):
+                    break
+                nth += 1
+
+
+def sample(stage: Stage, *, size: int, seed: int, seconds: float, ways: Sequence[Way] = WAYS) -> Iterator[Verdict]:
+    """Some points of some targets. Each is first played without a kill, which tells how many points it passes.
+
+    Args:
+        seconds: no further run is begun after so long.
+    """
+    until, luck = time.monotonic() + seconds, random.Random(seed)
+    candidates: list[tuple[Way, Fatal]] = []
+    targets = [(way, target) for way in ways for target in way.targets]
+    for way, target in luck.sample(targets, k=min(size, len(targets))):
+        evidence = way.play(stage, (replace(target, nth=-1),))
+        yield Verdict(way.name, None, "", violations(evidence), evidence.seconds)
+        count = sum((role, life) == (target.role, target.life) for role, life, *_ in evidence.points)
+        candidates += [(way, replace(target, nth=nth + 1, side=side)) for nth in range(count) for side in SIDES]
+    for way, fatal in luck.sample(candidates, k=min(size, len(candidates))):
+        if time.monotonic() > until:
+            return
+        yield try_way(stage, way, fatal)
+
+
+def _killed_at(evidence: Evidence, fatal: Fatal | None) -> str:
+    if fatal is None:
+        return ""
+    for role, life, nth, side, name, _ in evidence.killed:
+        if (role, life, nth, side) == (fatal.role, fatal.life, fatal.nth, fatal.side):
+            return name
+    return ""

@@ -1,0 +1,94 @@
+"""The ways of a message whose every crash point is tried: what happens, and which processes are killed on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .evidence import Evidence
+from .points import Fatal
+from .stage import WORDS, Run, Stage
+
+PERIODIC = {"process_idle", "process_expired"}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """
+    Attributes:
+        act: what happens once the services run.
+        targets: who is killed: each of their points is tried. Their `nth` and `side` are filled in.
+        first: who is killed before that, so that the target is who carries on.
+        faults: what Twilio does wrong meanwhile.
+        done: when everything has happened that is to happen.
+    """
+
+    name: str
+    act: Callable[[Stage, Run], None]
+    targets: tuple[Fatal, ...]
+    first: tuple[Fatal, ...] = ()
+    faults: tuple[dict[str, Any], ...] = ()
+    services: tuple[str, ...] = ("web", "worker")
+    done: Callable[[Evidence], bool] | None = None
+
+    def play(self, stage: Stage, fatals: tuple[Fatal, ...] = (), *, within: float = 20) -> Evidence:
+        return stage.play(
+            self.act,
+            faults=self.faults,
+            fatals=(*self.first, *fatals),
+            services=self.services,
+            done=self.done,
+            within=within,
+        )
+
+
+def one_message(stage: Stage, run: Run) -> None:
+    stage.twin.write(run.contact, WORDS[0])
+
+
+def two_messages(stage: Stage, run: Run) -> None:
+    for word in WORDS[:2]:
+        stage.twin.write(run.contact, word)
+
+
+def nobody_writes(stage: Stage, run: Run) -> None:
+    """The scheduler alone."""
+
+
+def has_run_twice(evidence: Evidence) -> bool:
+    """Each periodic task at two points of its grid."""
+    ended = [job["task"] for job in evidence.jobs if job["scheduled_for"] and job["status"] == "succeeded"]
+    return evidence.is_at_rest() and all(ended.count(task) >= 2 for task in PERIODIC)
+
+
+WEB = Fatal("web", 0, "")
+WORKER = Fatal("worker", 0, "")
+MACHINE = replace(WORKER, machine=True)
+HEARTBEAT = replace(WORKER, heartbeat=True)
+SECOND = replace(WORKER, life=1)
+ALONE = Fatal("alone", 0, "")
+SCHEDULER = Fatal("scheduler", 0, "")
+
+CLAIMED = Fatal("worker", 1, "after", match="commit update job")
+INTENT = Fatal("worker", 1, "after", match="commit update message")
+POSTED = Fatal("worker", 1, "after", match="POST Messages.json")
+
+BUSY = {"match": {"nth": 1}, "fault": "429", "args": {"retry_after": 0}}
+SENT_UNHEARD = {"match": {"nth": 1}, "fault": "drop_after_accept"}
+NOT_SENT_UNHEARD = {"match": {"nth": 1}, "fault": "500_not_executed"}
+
+WAYS = (
+    Way("answer", one_message, targets=(WEB, WORKER, HEARTBEAT)),
+    Way("burst", two_messages, targets=(WEB, WORKER)),
+    # The parent dies as well: nobody knows, and the lease must run out.
+    Way("lost machine", one_message, targets=(MACHINE,)),
+    # The first attempt died; the second is killed at its every point, and who took it back as well.
+    Way("claimed, then again", one_message, targets=(SECOND, ALONE), first=(CLAIMED,)),
+    Way("sent, then again", one_message, targets=(SECOND, ALONE), first=(POSTED,)),
+    Way("intended, then again", one_message, targets=(ALONE,), first=(INTENT,)),
+    Way("retry", one_message, targets=(WORKER,), faults=(BUSY,)),
+    Way("unknown, sent", one_message, targets=(WORKER,), faults=(SENT_UNHEARD,)),
+    Way("unknown, not sent", one_message, targets=(WORKER,), faults=(NOT_SENT_UNHEARD,)),
+    Way("periodic", nobody_writes, targets=(SCHEDULER, WORKER), services=("scheduler", "worker"), done=has_run_twice),
+)
