@@ -172,6 +172,8 @@ QUEUE_LEASE_SECONDS = env.float("QUEUE_LEASE_SECONDS", default=60)
 QUEUE_DRAIN_SECONDS = env.float("QUEUE_DRAIN_SECONDS", default=20)
 QUEUE_HARD_TIMEOUT_GRACE_SECONDS = env.float("QUEUE_HARD_TIMEOUT_GRACE_SECONDS", default=10)
 QUEUE_FAIRNESS_CAP = env.int("QUEUE_FAIRNESS_CAP", default=0)
+QUEUE_KEEP_SUCCEEDED_DAYS = env.float("QUEUE_KEEP_SUCCEEDED_DAYS", default=7)
+QUEUE_KEEP_DEAD_DAYS = env.float("QUEUE_KEEP_DEAD_DAYS", default=90)
 SCHEDULER_INTERVAL_SECONDS = env.int("SCHEDULER_INTERVAL_SECONDS", default=60)
 RQ_PAGES = QUEUE_URL.startswith(("redis://", "rediss://"))
 RQ_SHOW_ADMIN_LINK = False  # those pages are not guarded, and fail without Redis: ours are in queueing/rq_pages.py

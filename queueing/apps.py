@@ -12,7 +12,7 @@ class QueueingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401  (registers the system checks)
+        from . import checks, retention  # noqa: F401  (they register the system checks, and the queue's own task)
         from .registry import all_queue_names
 
         autodiscover_modules("tasks")  # every installed app's tasks.py declares its tasks

@@ -69,3 +69,6 @@ def _timing() -> Iterator[CheckMessage]:
         yield Error("QUEUE_DRAIN_SECONDS must be 0 or more.", id="queueing.E004")
     if settings.SCHEDULER_INTERVAL_SECONDS < 1:
         yield Error("SCHEDULER_INTERVAL_SECONDS must be 1 or more.", id="queueing.E005")
+    for name in ("QUEUE_KEEP_SUCCEEDED_DAYS", "QUEUE_KEEP_DEAD_DAYS"):
+        if getattr(settings, name) <= 0:
+            yield Error(f"{name} must be more than 0.", id="queueing.E007")

@@ -43,6 +43,8 @@ def test_the_settings_of_the_tests_are_fine() -> None:
         ("QUEUE_LEASE_SECONDS", 4, "queueing.E003"),
         ("QUEUE_DRAIN_SECONDS", -1, "queueing.E004"),
         ("SCHEDULER_INTERVAL_SECONDS", 0, "queueing.E005"),
+        ("QUEUE_KEEP_SUCCEEDED_DAYS", 0, "queueing.E007"),
+        ("QUEUE_KEEP_DEAD_DAYS", -1, "queueing.E007"),
     ],
 )
 def test_refused(settings: Settings, name: str, value: object, expected: str) -> None:
