@@ -57,15 +57,15 @@ class RedisBackend(Backend):
                 worker = worker or RingWorker(queue_names, name=name, connection=redis)
                 worker.report()
                 pending = len(worker.heard) + worker.refused
-                if worker.hear(LULL_SECONDS if pending else LISTEN_SECONDS):
+                came = worker.hear(LULL_SECONDS if pending else LISTEN_SECONDS)
+                if came:
                     wake()
                     time.sleep(PACE_SECONDS)
-                elif pending:
-                    worker.enter()
-                if pending >= PAGE:
+                if pending >= PAGE or (pending and not came):
                     worker.enter()
                 patience.restored()
             except RedisError as error:
+                worker = None
                 patience.wait(error)
         if worker:
             with suppress(RedisError):  # then RQ forgets it after a minute

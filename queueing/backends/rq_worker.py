@@ -45,7 +45,7 @@ class RingWorker(BaseWorker):
     @property
     def connection_timeout(self) -> int:
         """Seconds after which Redis is taken for hanging: what blocks, blocks for less."""
-        return 2
+        return 1
 
     def hear(self, seconds: float) -> bool:
         """Wait for one ring. Returns whether one came.
