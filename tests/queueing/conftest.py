@@ -88,7 +88,8 @@ def valkey(valkey_server: Valkey, settings: Settings) -> Iterator[Valkey]:
     with Redis.from_url(valkey_server.url) as redis:
         redis.flushall()
     yield valkey_server
-    valkey_server.resume()
+    if valkey_server.process and valkey_server.process.poll() is None:
+        valkey_server.resume()
     backends._backend.cache_clear()
 
 
