@@ -17,11 +17,13 @@ from twilio.request_validator import RequestValidator
 
 from .stand_ins.openai import OpenAIServer
 from .stand_ins.product import Product
+from .stand_ins.servers import Server, Valkey
 from .stand_ins.twin import ACCOUNT_SID, AUTH_TOKEN, SMS, WHATSAPP, eventually
 
 pytestmark = pytest.mark.journey
 
 LEASE = 5.0
+CARRIERS: dict[str, Callable[[], Server]] = {"redis": Valkey}
 contacts = (f"whatsapp:+1555020{number:04}" for number in itertools.count(1))
 
 
@@ -42,13 +44,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def make_product(
     installed: Path, model: OpenAIServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[], Product]]:
+) -> Iterator[Callable[..., Product]]:
     products: list[Product] = []
 
-    def make() -> Product:
+    def make(**env: str) -> Product:
         directory = tmp_path_factory.mktemp("product")
         shutil.copytree(installed, directory, dirs_exist_ok=True)
-        product = Product(directory, AI_MODEL="openai:test", OPENAI_API_KEY="test", OPENAI_BASE_URL=model.base_url)
+        assistant = {"AI_MODEL": "openai:test", "OPENAI_API_KEY": "test", "OPENAI_BASE_URL": model.base_url}
+        product = Product(directory, **assistant, **env)
         products.append(product)
         product.start_twin()
         return product
@@ -59,11 +62,26 @@ def make_product(
 
 
 @pytest.fixture(scope="module")
-def product(make_product: Callable[[], Product]) -> Product:
+def product(make_product: Callable[..., Product]) -> Product:
     """One that runs for all tests of this file that leave it as they found it."""
     product = make_product()
     product.start("web", "worker", "scheduler")
     return product
+
+
+@pytest.fixture(scope="module", params=["database", *CARRIERS])
+def product_on_each(request: pytest.FixtureRequest, make_product: Callable[..., Product]) -> Iterator[Product]:
+    """On each carrier of rings, with what listens there."""
+    if request.param == "database":
+        yield request.getfixturevalue("product")
+        return
+    with CARRIERS[request.param]() as carrier:
+        product = make_product(QUEUE_URL=carrier.url, **carrier.env)
+        product.start("web", "worker", "scheduler")
+        yield product
+        for name in list(product.processes):
+            assert product.stop(name) == 0
+            assert "is away" not in product.log(name).read_text()
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +107,8 @@ def outcomes(product: Product, contact: str) -> list[str]:
     ]
 
 
-def test_a_message_is_answered_and_the_answer_is_read(product: Product) -> None:
+def test_a_message_is_answered_and_the_answer_is_read(product_on_each: Product) -> None:
+    product = product_on_each
     assert product.twin
     contact = next(contacts)
     product.twin.write(contact, "Olá, quero agendar ✨")
@@ -169,7 +188,7 @@ def test_a_worker_that_is_killed_while_the_model_thinks_is_followed_by_the_next(
 
 
 def test_a_machine_that_is_lost_while_the_model_thinks_is_followed_by_another(
-    make_product: Callable[[], Product], model: OpenAIServer
+    make_product: Callable[..., Product], model: OpenAIServer
 ) -> None:
     """Parent and child die together: the lease runs out, and a worker that knows nothing of them answers."""
     product = make_product()
@@ -187,7 +206,7 @@ def test_a_machine_that_is_lost_while_the_model_thinks_is_followed_by_another(
     assert answers(product, contact) == ["You wrote: are you there?"]
 
 
-def test_everything_is_killed_and_nothing_is_lost(make_product: Callable[[], Product], model: OpenAIServer) -> None:
+def test_everything_is_killed_and_nothing_is_lost(make_product: Callable[..., Product], model: OpenAIServer) -> None:
     product = make_product()
     assert product.twin
     product.start("web", "worker", "scheduler")

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -31,6 +32,8 @@ class Server(ABC):
 
     #: what asks it to end at once
     stop_signal = signal.SIGKILL
+    #: what the product's environment needs beside the address
+    env: Mapping[str, str] = {}
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix=f"recado-{type(self).__name__.lower()}-"))
