@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from django.db import connections
+from django.db import close_old_connections
 
 from .context import JobContext
 from .current import working_on
@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def perform(context: JobContext) -> BaseException | None:
-    """Call the handler, then give back the database connections of this thread.
+    """Call the handler, then give back this thread's database connections that `CONN_MAX_AGE` does not keep.
 
     Returns what the handler raised, or None when it returned. Payload names that it does not know are left out: they
     come from a newer version, while a deploy is rolling.
@@ -33,5 +33,5 @@ def perform(context: JobContext) -> BaseException | None:
         log("job %s (%s) attempt %s ended: %s", job.pk, job.task, job.attempt, type(error).__name__)
         return error
     finally:
-        connections.close_all()
+        close_old_connections()
     return None

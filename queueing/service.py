@@ -15,6 +15,7 @@ from .backends import get_backend
 from .clock import database_now
 from .current import current_job
 from .errors import InvalidPayload
+from .insert import insert
 from .models import Job, JobStatus
 from .promote import lock_ordering_keys
 from .registry import get_task
@@ -58,7 +59,8 @@ class QueueService:
         with transaction.atomic():
             now = database_now()
             plain = [_draft(task, payload, now) for task, payload in drafts if not _is_keyed(task)]
-            stored = iter(Job.objects.bulk_create(plain, batch_size=500))
+            insert(plain)
+            stored = iter(plain)
             lock_ordering_keys({task.ordering_key for task, _ in drafts if task.ordering_key})
             jobs = [_insert_keyed(task, payload, now) if _is_keyed(task) else next(stored) for task, payload in drafts]
             transaction.on_commit(partial(_ring, jobs))
@@ -68,6 +70,19 @@ class QueueService:
     def check() -> None:
         """Raises BackendUnavailable, with what to do, when rings cannot be carried. Jobs are stored all the same."""
         get_backend().check()
+
+
+def check_json(value: Any, what: str) -> None:
+    """Raises InvalidPayload for a value that not every database stores as JSON, or that is too large for a job."""
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        size = len(text.encode())  # a lone surrogate is a ValueError here
+    except (TypeError, ValueError) as error:
+        raise InvalidPayload(f"{what} is not JSON: {error}") from error
+    if NUL.search(text):
+        raise InvalidPayload(f"{what} has a NUL character in it, which PostgreSQL does not store")
+    if size > MAX_PAYLOAD_BYTES:
+        raise InvalidPayload(f"{what} has {size} bytes, more than {MAX_PAYLOAD_BYTES}")
 
 
 def _is_keyed(task: Task) -> bool:
@@ -84,15 +99,7 @@ def _validate(task: Task, payload: dict[str, Any]) -> None:
             f"{name} is missing" for name in sorted(missing)
         ]
         raise InvalidPayload(f"the payload of {task.name} does not fit: {', '.join(wrong)}")
-    try:
-        text = json.dumps(payload, allow_nan=False, ensure_ascii=False)
-        size = len(text.encode())  # a lone surrogate is a ValueError here
-    except (TypeError, ValueError) as error:
-        raise InvalidPayload(f"the payload of {task.name} is not JSON: {error}") from error
-    if NUL.search(text):
-        raise InvalidPayload(f"the payload of {task.name} has a NUL character in it, which PostgreSQL does not store")
-    if size > MAX_PAYLOAD_BYTES:
-        raise InvalidPayload(f"the payload of {task.name} has {size} bytes, more than {MAX_PAYLOAD_BYTES}")
+    check_json(payload, f"the payload of {task.name}")
     if not -100 <= task.priority <= 100:
         raise InvalidPayload(f"the priority of {task.name} is {task.priority}, outside -100 to 100")
     for name, longest in MAX_LENGTHS.items():
@@ -138,7 +145,7 @@ def _insert_keyed(task: Task, payload: dict[str, Any], now: datetime) -> Job:
             job.status = JobStatus.BLOCKED
         try:
             with transaction.atomic(savepoint=bool(task.unique_key or task.scheduled_for)):
-                job.save(force_insert=True)
+                insert([job])
         except IntegrityError:  # another producer took the unique key; and a worker may have taken its job since
             tries += 1
             if tries == INSERT_TRIES:
