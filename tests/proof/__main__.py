@@ -8,6 +8,7 @@ python -m tests.proof --backend sqlite --sample 20 --seed 7
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import socket
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from .backends import BACKENDS, Backend
@@ -24,12 +26,14 @@ from .environment import prepare_environment
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proof")
     parser.add_argument("--backend", choices=BACKENDS, help="only on this one")
+    parser.add_argument("--mutants", action="store_true", help="try whether broken products are caught, instead")
     parser.add_argument("--way", action="append", help="only this way of a message")
     parser.add_argument("--sample", type=int, help="only so many points, by chance")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=3600, help="begin no further run of a sample after so long")
     parser.add_argument("--within", type=float, default=20, help="seconds until a run is judged as it is")
     parser.add_argument("--keep", action="store_true", help="leave the files of the runs, and say where")
+    parser.add_argument("--json", action="store_true", help="one line of JSON for each run")
     parser.add_argument("-v", "--verbose", action="store_true", help="a line for each run")
     options = parser.parse_args()
     if options.backend:
@@ -59,7 +63,7 @@ def _run(name: str, backend: Backend, listener: socket.socket, directory: Path, 
 
     django.setup()
     from .stage import Stage
-    from .sweep import Report, sample, sweep
+    from .sweep import Report, sample, sweep, try_mutants
     from .ways import WAYS
 
     report, began = Report(name), time.monotonic()
@@ -67,23 +71,30 @@ def _run(name: str, backend: Backend, listener: socket.socket, directory: Path, 
     ways = [way for way in WAYS if not options.way or way.name in options.way]
     try:
         verdicts = (
-            sample(stage, size=options.sample, seed=options.seed, seconds=options.seconds, ways=ways)
+            try_mutants(stage, name)
+            if options.mutants
+            else sample(stage, size=options.sample, seed=options.seed, seconds=options.seconds, ways=ways)
             if options.sample
             else sweep(stage, ways)
         )
         for verdict in verdicts:
             report.verdicts.append(verdict)
-            if options.verbose or verdict.violations:
+            if options.json:
+                print(json.dumps(asdict(verdict)), flush=True)
+            elif options.verbose or verdict.violations:
                 print(verdict, flush=True)
     finally:
         stage.close()
     report.seconds = time.monotonic() - began
+    if options.json:
+        return 0
     print(f"{'backend':<12}{'runs':>6}{'points':>8}{'kills':>7}{'violations':>12}{'seconds':>9}")
     runs, seconds = len(report.verdicts), round(report.seconds)
     print(f"{name:<12}{runs:>6}{report.points:>8}{report.kills:>7}{len(report.guilty):>12}{seconds:>9}", flush=True)
-    if not report.kills:
+    if not report.kills and not options.mutants:
         print("nobody was killed: this proves nothing")
-    return int(bool(report.guilty) or not report.kills)
+        return 1
+    return int(bool(report.guilty))
 
 
 if __name__ == "__main__":

@@ -5,15 +5,18 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import redis
+
 from tests.stand_ins.servers import SQS as SQSServer
 from tests.stand_ins.servers import PostgreSQL as PostgreSQLServer
 from tests.stand_ins.servers import Server
+from tests.stand_ins.servers import Valkey as ValkeyServer
 
+DATABASES = 16  # of one Redis server
 IDS_APART = 10_000  # message ids of two installations never meet: the twin's late callbacks carry them
 
 
@@ -55,6 +58,10 @@ class Backend(ABC):
     @abstractmethod
     def rows(self, database: str, sql: str) -> list[dict[str, Any]]:
         """What a database holds. Closed again at once: the processes to be forked must not share a connection."""
+
+    def is_writable(self, database: str) -> bool:
+        """Whether nobody holds a lock that keeps everybody else from writing."""
+        return True
 
     def queue_url(self, number: int) -> str:
         return self.env["QUEUE_URL"]
@@ -104,6 +111,17 @@ class SQLite(Backend):
         finally:
             connection.close()
 
+    def is_writable(self, database: str) -> bool:
+        connection = sqlite3.connect(database, timeout=0, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        else:
+            return True
+        finally:
+            connection.close()
+
 
 class PostgreSQL(Backend):
     """`database://` on a server."""
@@ -138,6 +156,26 @@ class PostgreSQL(Backend):
             return connection.execute(sql).fetchall()  # type: ignore[call-overload,no-any-return]
 
 
+class Redis(SQLite):
+    """`redis://`, with the ledger on a file."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.server = ValkeyServer()
+        self.servers.append(self.server)
+
+    @property
+    def env(self) -> dict[str, str]:
+        return super().env | {"QUEUE_URL": self.queue_url(0)}
+
+    def queue_url(self, number: int) -> str:
+        return f"redis://127.0.0.1:{self.server.port}/{number % DATABASES}"
+
+    def fresh(self, number: int) -> Installation:
+        redis.Redis(port=self.server.port, db=number % DATABASES).flushdb()
+        return super().fresh(number)
+
+
 class SQS(SQLite):
     """`sqs://`, with the ledger on a file."""
 
@@ -154,5 +192,4 @@ class SQS(SQLite):
         return f"sqs://eu-west-1?endpoint_url={self.server.endpoint}&prefix=p{number}-"
 
 
-BACKENDS: dict[str, type[Backend]] = {"sqlite": SQLite, "postgresql": PostgreSQL, "sqs": SQS}
-ALL: Sequence[str] = tuple(BACKENDS)
+BACKENDS: dict[str, type[Backend]] = {"sqlite": SQLite, "postgresql": PostgreSQL, "redis": Redis, "sqs": SQS}

@@ -129,6 +129,17 @@ def every_attempt_is_written_down(evidence: Evidence) -> Iterator[str]:
             yield f"job {job['id']} ({job['task']}) is {job['status']}, and succeeded are its attempts {succeeded}"
 
 
+def only_the_last_attempt_writes(evidence: Evidence) -> Iterator[str]:
+    """5. The effect of a job is there once, and it is its last attempt's: a stale worker's write changes nothing."""
+    effects = defaultdict(list)
+    for job in evidence.jobs:
+        if job["task"] == "effect":
+            effects[job["parent_id"]].append(job["subject"])
+    for job in evidence.jobs:
+        if job["task"] == "write_late" and effects[job["id"]] != [f"attempt:{job['attempt']}"]:
+            yield f"job {job['id']} has the effects {effects[job['id']]}, and its last attempt is {job['attempt']}"
+
+
 def one_at_a_time_and_the_oldest_first(evidence: Evidence) -> Iterator[str]:
     """4. Of one ordering key, no two attempts overlap, and no job starts before an older one has ended."""
     by_key = defaultdict(list)
@@ -182,6 +193,7 @@ RULES: tuple[Rule, ...] = (
     answers_leave_in_their_order,
     every_job_has_ended,
     every_attempt_is_written_down,
+    only_the_last_attempt_writes,
     one_at_a_time_and_the_oldest_first,
     no_living_worker_is_robbed,
     no_news_is_forgotten,

@@ -32,7 +32,7 @@ TABLES = {
     "events": "SELECT * FROM conversations_event ORDER BY id",
 }
 FINISHED = ("succeeded", "dead", "cancelled")
-LAST_NEWS = {"read", "failed", "undelivered"}  # of a message on WhatsApp
+ALL_NEWS = ({"sent", "delivered", "read"}, {"failed"}, {"sent", "undelivered"})  # of a message on WhatsApp
 
 
 @dataclass(slots=True)
@@ -123,7 +123,8 @@ class Evidence:
         return {e["parameters"]["MessageSid"] for e in self.exchanges if e["kind"] == "inbound" and e["status"] == 200}
 
     def news_are_out(self, accepted: Row) -> bool:
-        return bool(LAST_NEWS & {exchange["parameters"]["MessageStatus"] for exchange in self.news_of(accepted["sid"])})
+        told = {exchange["parameters"]["MessageStatus"] for exchange in self.news_of(accepted["sid"])}
+        return any(told >= news for news in ALL_NEWS)
 
     def news_of(self, sid: str) -> Sequence[Row]:
         """The status callbacks of one message, answered or not."""

@@ -210,7 +210,7 @@ def _wrap_sqs() -> None:
 def _wrap_answers() -> None:
     from django.core.servers.basehttp import ServerHandler
 
-    _wrap(ServerHandler, "finish_response", lambda self: f"answer {_tail(self.environ['PATH_INFO'])}")
+    _wrap(ServerHandler, "write", lambda self, *_: f"answer {_tail(self.environ['PATH_INFO'])}")
 
 
 def _tail(url: str) -> str:

@@ -43,9 +43,10 @@ from tests.stand_ins.twin import TwinProcess
 from . import points
 from .backends import Backend, Installation
 from .evidence import Evidence
+from .mutants import Mutant
 from .points import Fatal, Points
 
-ROLES = ("web", "worker", "alone", "scheduler")
+ROLES = ("web", "worker", "alone", "second worker", "scheduler")
 WORDS = ("alpaca", "baobab", "cinnamon", "dolphin", "eucalyptus", "flamingo", "gondola", "hazelnut")
 
 
@@ -62,9 +63,14 @@ class Run:
     contact: str
     fatals: Sequence[Fatal]
     journal: Path
-    services: tuple[str, ...]
+    mutant: Mutant | None = None
     processes: dict[int, str] = field(default_factory=dict)
     lives: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, len(ROLES)))
+
+    def disturb(self, pid: int) -> None:
+        """Note that a process was held up: what is taken from it is not robbed."""
+        with self.journal.open("a") as journal:
+            journal.write(f"killed\tworker\t0\t0\tfrozen\t\t{pid}\n")
 
     def next_life(self, role: str) -> int:
         """0 for the first process of that role; the count is shared with those who are forked."""
@@ -114,6 +120,7 @@ class Stage:
         fatals: Sequence[Fatal] = (),
         services: tuple[str, ...] = ("web", "worker"),
         done: Callable[[Evidence], bool] | None = None,
+        mutant: Mutant | None = None,
         within: float = 20,
     ) -> Evidence:
         """Start the services, let `act` happen, and wait until everything has come to its end.
@@ -121,6 +128,7 @@ class Stage:
         Args:
             faults: what the twin does wrong to this run's contact.
             done: whether everything that is to happen has happened.
+            mutant: what is broken in the services.
             within: seconds until it is taken as it is.
         """
         self.installations += 1
@@ -130,8 +138,11 @@ class Stage:
             f"whatsapp:+1555{number:07}",
             fatals,
             self.directory / f"points{number}.tsv",
-            services,
+            mutant,
         )
+        os.environ["PROBE_JOURNAL"] = str(self.directory / f"probe{number}")
+        if mutant and mutant.statements:
+            self.in_installation(run, partial(_execute, mutant.statements))
         self.twin.play([{**fault, "match": {"to": run.contact, **fault.get("match", {})}} for fault in faults])
         began = time.monotonic()
         try:
@@ -156,9 +167,29 @@ class Stage:
         return evidence
 
     def start(self, run: Run, service: str) -> int:
-        pid = self.fork(partial(SERVICES[service], self, run))
+        pid = self.fork(partial(self._serve, run, service))
         run.processes[pid] = service
         return pid
+
+    def _serve(self, run: Run, service: str) -> None:
+        self._settle_in(run, service)
+        SERVICES[service](self, run)
+
+    def _settle_in(self, run: Run, service: str) -> None:
+        """In a forked process: from here on it belongs to that installation."""
+        settings.QUEUE_URL = run.installation.queue_url
+        connections.settings["default"]["NAME"] = run.installation.database
+        if run.mutant and run.mutant.service in ("", service):
+            run.mutant.apply()
+
+    def in_installation(self, run: Run, work: Callable[[], object]) -> None:
+        """Run `work` on the run's database, as broken as the run is."""
+
+        def settled() -> None:
+            self._settle_in(run, "")
+            work()
+
+        self.in_child(settled)
 
     def tend(self, run: Run) -> None:
         """What has died is started again."""
@@ -213,11 +244,6 @@ class Stage:
         if status:
             raise RuntimeError(self.log.read_text())
 
-    def settle_in(self, run: Run) -> None:
-        """In a forked process: from here on it belongs to that installation."""
-        settings.QUEUE_URL = run.installation.queue_url
-        connections.settings["default"]["NAME"] = run.installation.database
-
 
 def arm(run: Run, role: str) -> None:
     """In a forked process: count, and die where this life of this role is to."""
@@ -230,7 +256,6 @@ def arm(run: Run, role: str) -> None:
 
 
 def _web(stage: Stage, run: Run) -> None:
-    stage.settle_in(run)
     arm(run, "web")
     server = ThreadedWSGIServer(("127.0.0.1", 0), WSGIRequestHandler, bind_and_activate=False)
     server.socket.close()
@@ -242,23 +267,25 @@ def _web(stage: Stage, run: Run) -> None:
     server.serve_forever()
 
 
-def _worker(stage: Stage, run: Run) -> None:
-    stage.settle_in(run)
-
+def _worker(stage: Stage, run: Run, role: str = "worker") -> None:
     def make(**options: Any) -> Worker:
-        arm(run, "alone" if options["only_suspects"] else "worker")
+        arm(run, "alone" if options["only_suspects"] else role)
         return Worker(threads=4, **options)
 
     sys.exit(Parent(make, burst=False).run())
 
 
 def _scheduler(stage: Stage, run: Run) -> None:
-    stage.settle_in(run)
     arm(run, "scheduler")
     call_command("rqscheduler")
 
 
-SERVICES: dict[str, Callable[[Stage, Run], None]] = {"web": _web, "worker": _worker, "scheduler": _scheduler}
+SERVICES: dict[str, Callable[[Stage, Run], None]] = {
+    "web": _web,
+    "worker": _worker,
+    "second worker": partial(_worker, role="second worker"),
+    "scheduler": _scheduler,
+}
 
 
 # --- Preparation ----------------------------------------------------------------------------------------------------
@@ -272,6 +299,12 @@ def shorten_times() -> None:
     outbox.LOOKUPS = (timedelta(seconds=0.1), timedelta(seconds=0.3), timedelta(seconds=0.6))
     delay = backoff.Backoff.delay
     backoff.Backoff.delay = lambda self, failures: delay(self, failures) / 20  # type: ignore[method-assign]
+
+
+def _execute(statements: Sequence[str]) -> None:
+    with connections["default"].cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
 
 
 def _prepare() -> None:

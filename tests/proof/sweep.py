@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 
 from .checker import violations
 from .evidence import Evidence
+from .mutants import MUTANTS
 from .points import SIDES, Fatal
 from .stage import Stage
+from .trials import PATIENCE, TRIALS
 from .ways import WAYS, Way
 
 
@@ -23,8 +25,11 @@ class Verdict:
     name: str  # of the point at which the process was killed, or empty where it was not
     violations: list[str]
     seconds: float
+    caught: list[str] = field(default_factory=list)  # what gave a mutant away
 
     def __str__(self) -> str:
+        if self.caught:
+            return f"{self.way}: caught: {'; '.join(self.caught)} ({self.seconds:.1f} s)"
         where = f"{self.fatal} at {self.name!r}" if self.fatal else "nobody is killed"
         return f"{self.way}: {where}: {'; '.join(self.violations) or 'all accounted for'} ({self.seconds:.1f} s)"
 
@@ -87,6 +92,20 @@ def sample(stage: Stage, *, size: int, seed: int, seconds: float, ways: Sequence
         if time.monotonic() > until:
             return
         yield try_way(stage, way, fatal)
+
+
+def try_mutants(stage: Stage, backend: str) -> Iterator[Verdict]:
+    """Each trial with the product as it is, then with its mutant; a mutant that is not caught is a violation itself."""
+    for trial in TRIALS:
+        if backend not in trial.backends:
+            continue
+        evidence = trial.way.play(stage, trial.fatals)
+        yield Verdict(f"without {trial.mutant}", None, "", violations(evidence), evidence.seconds)
+        evidence = trial.way.play(stage, trial.fatals, mutant=MUTANTS[trial.mutant], within=PATIENCE)
+        caught = violations(evidence)
+        verdict = Verdict(f"with {trial.mutant}", None, "", [] if caught else ["NOT CAUGHT"], evidence.seconds)
+        verdict.caught = caught
+        yield verdict
 
 
 def _killed_at(evidence: Evidence, fatal: Fatal | None) -> str:

@@ -1,4 +1,4 @@
-"""A part of the proof that `make proof` runs in full: processes are killed at some of their points, chosen by chance."""
+"""A part of what `make proof` runs in full: processes are killed at some of their points, chosen by chance."""
 
 from __future__ import annotations
 

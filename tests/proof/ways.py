@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .evidence import Evidence
+from .mutants import Mutant
 from .points import Fatal
 from .stage import WORDS, Run, Stage
 
@@ -32,13 +33,16 @@ class Way:
     services: tuple[str, ...] = ("web", "worker")
     done: Callable[[Evidence], bool] | None = None
 
-    def play(self, stage: Stage, fatals: tuple[Fatal, ...] = (), *, within: float = 20) -> Evidence:
+    def play(
+        self, stage: Stage, fatals: tuple[Fatal, ...] = (), *, mutant: Mutant | None = None, within: float = 20
+    ) -> Evidence:
         return stage.play(
             self.act,
             faults=self.faults,
             fatals=(*self.first, *fatals),
             services=self.services,
             done=self.done,
+            mutant=mutant,
             within=within,
         )
 
