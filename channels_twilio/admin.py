@@ -35,10 +35,12 @@ class TwilioAccountForm(forms.ModelForm):  # type: ignore[type-arg]
             self.fields["auth_token"].required = False
 
     def clean_auth_token(self) -> str:
-        return str(self.cleaned_data["auth_token"] or self.instance.auth_token)
+        token: str = self.cleaned_data["auth_token"] or self.instance.auth_token
+        return token
 
     def clean_next_auth_token(self) -> str:
-        return str(self.cleaned_data["next_auth_token"] or self.instance.next_auth_token)
+        token: str = self.cleaned_data["next_auth_token"] or self.instance.next_auth_token
+        return token
 
 
 @admin.register(TwilioAccount)

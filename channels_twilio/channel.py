@@ -21,13 +21,14 @@ from queueing.masking import mask
 from .error_codes import Remedy, remedy_for
 from .models import TwilioSender
 from .payloads import DELIVERY_STATUSES, to_address
+from .secrets import Sealed
 from .transport import NEVER_SENT, Transport
 
 logger = logging.getLogger(__name__)
 
 TYPING_TIMEOUT_SECONDS = 2.0
 UNTIL_CONFIGURED = timedelta(minutes=15)
-LONGEST_RETRY_AFTER = timedelta(hours=1)
+SHORTEST_RETRY_AFTER, LONGEST_RETRY_AFTER = timedelta(seconds=1), timedelta(hours=1)
 UNTIL_QUEUE_DRAINS = timedelta(minutes=1)  # 21611: 4 hours' worth of messages wait at Twilio for this number
 CLOCK_SKEW = timedelta(seconds=10)  # Twilio's clock against ours, and its times are cut to whole seconds
 
@@ -51,12 +52,17 @@ class TwilioChannel(Channel):
     max_text_length = 1600  # error 21617, on every channel
 
     def prepare(self, account_id: int) -> Credentials:
-        """Raises SendLater while no Twilio account is tied to the channel account: messages wait for the operator."""
+        """Raises SendLater while no Twilio account is tied to the channel account, or its token cannot be read.
+
+        Messages wait for the operator then.
+        """
         sender = (
             TwilioSender.objects.select_related("account", "channel_account").filter(channel_account=account_id).first()
         )
         if sender is None:
             raise SendLater("no Twilio account is tied to the channel account", after=UNTIL_CONFIGURED)
+        if isinstance(sender.account.auth_token, Sealed):
+            raise SendLater("SECRET_KEY does not open the Twilio account's token", after=UNTIL_CONFIGURED)
         return Credentials(
             medium=sender.channel_account.medium,
             account_sid=sender.account.account_sid,
@@ -181,4 +187,4 @@ def _retry_after(answer: httpx.Response) -> timedelta | None:
         after = timedelta(seconds=int(value)) if value.isdecimal() else parsedate_to_datetime(value) - timezone.now()
     except (ValueError, TypeError, OverflowError):
         return None
-    return min(max(after, timedelta(0)), LONGEST_RETRY_AFTER)
+    return min(max(after, SHORTEST_RETRY_AFTER), LONGEST_RETRY_AFTER)

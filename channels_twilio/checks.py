@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import Error, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError
+
+from .models import TwilioAccount
+from .secrets import Sealed
 
 ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")
 
@@ -89,6 +94,27 @@ def check_api_base_url(**kwargs: Any) -> list[Error]:
             "TWILIO_API_BASE_URL would get the auth token unencrypted.", "Use https, or an address of this machine.", 9
         )
     ]
+
+
+@register(Tags.database)
+def check_tokens(databases: Sequence[str] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """A `SECRET_KEY` that opens no stored token is the wrong one: every webhook would have to be refused."""
+    try:
+        sealed, accounts = sealed_accounts(), TwilioAccount.objects.count()
+    except DatabaseError:
+        return []  # not migrated yet, or not there, which others say
+    message = f"SECRET_KEY does not open the stored tokens of {len(sealed)} of {accounts} Twilio accounts: their "
+    message += "webhooks get 503, and their messages wait."
+    hint = "Put the earlier key into SECRET_KEY_FALLBACKS. Where it is lost, enter the tokens anew, in the admin or by "
+    hint += "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and `manage.py setup`."
+    if sealed and len(sealed) == accounts:
+        return [_error(message, hint, 10)]
+    return [Warning(message, hint=hint, id="twilio.W001")] if sealed else []
+
+
+def sealed_accounts() -> list[TwilioAccount]:
+    """The accounts whose token no key opens."""
+    return [account for account in TwilioAccount.objects.all() if isinstance(account.auth_token, Sealed)]
 
 
 def _error(message: str, hint: str, number: int) -> Error:

@@ -9,7 +9,7 @@ import base64
 from functools import cache
 from typing import Any
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
@@ -35,11 +35,28 @@ def decrypt(token: str) -> str:
     return _fernet().decrypt(token.encode()).decode()
 
 
+class Sealed(str):
+    """An empty text in place of one that no key opens, after a change of `SECRET_KEY`. Stored, it stays as it was."""
+
+    __slots__ = ("ciphertext",)
+    ciphertext: str
+
+    def __new__(cls, ciphertext: str) -> Sealed:
+        sealed = super().__new__(cls)
+        sealed.ciphertext = ciphertext
+        return sealed
+
+
 class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
     """Text that the database, its dumps and its backups hold only encrypted. It cannot be searched."""
 
     def get_prep_value(self, value: Any) -> Any:
+        if isinstance(value, Sealed):
+            return value.ciphertext
         return encrypt(value) if value else value
 
     def from_db_value(self, value: Any, expression: object, connection: object) -> Any:
-        return decrypt(value) if value else value
+        try:
+            return decrypt(value) if value else value
+        except InvalidToken:
+            return Sealed(value)

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.http import HttpRequest, QueryDict
 
 from .models import TwilioAccount
+from .secrets import Sealed
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -22,8 +23,15 @@ class Refused(Exception):
     """The request does not carry a valid signature of an account that is known here."""
 
 
+class Unverifiable(Exception):
+    """The account's token cannot be decrypted: was SECRET_KEY changed without SECRET_KEY_FALLBACKS?"""
+
+    def __str__(self) -> str:
+        return str(self.__doc__)
+
+
 def verified_account(request: HttpRequest) -> TwilioAccount:
-    """The account that signed `request`. Raises Refused when none did.
+    """The account that signed `request`. Raises Refused when none did, and Unverifiable when that cannot be known.
 
     The account is looked up by the AccountSid that the request names, not by the number it was sent to: not all numbers
     behind a Messaging Service are known. While a token is being rotated, either may sign.
@@ -34,12 +42,12 @@ def verified_account(request: HttpRequest) -> TwilioAccount:
     account = TwilioAccount.objects.filter(account_sid=account_sid).first() if signature and account_sid else None
     if account is None:
         raise Refused
-    tokens = [token for token in (account.auth_token, account.next_auth_token) if token]  # an empty key is no secret
+    tokens = (account.auth_token, account.next_auth_token)
     for url in _public_urls(request):
-        for token in tokens:
+        for token in filter(None, tokens):  # an empty key is no secret
             if hmac.compare_digest(sign(token, url, request.POST).encode(), signature.encode()):
                 return account
-    raise Refused
+    raise Unverifiable if any(isinstance(token, Sealed) for token in tokens) else Refused
 
 
 def sign(token: str, url: str, params: QueryDict) -> str:

@@ -18,7 +18,7 @@ from conversations import delivery, inbox
 from .models import CHANNEL, StatusEvent, TwilioAccount
 from .payloads import Unreadable, to_destination, to_inbound, to_status
 from .senders import channel_account_for
-from .signature import Refused, verified_account
+from .signature import Refused, Unverifiable, verified_account
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +43,10 @@ def signed(view: Callable[[HttpRequest, TwilioAccount], HttpResponse]) -> Callab
         except (OperationalError, InterfaceError) as error:
             # Locked, gone, or no connection free: nothing is stored, so Twilio must come again.
             logger.error("the database refused a webhook: %s", error)
-            response = _plain(503, "The database is not available. Please try again.")
-            response["Retry-After"] = "5"
-            return response
+            return _come_again("The database is not available. Please try again.")
+        except Unverifiable as error:
+            logger.error("a webhook cannot be verified: %s", error)
+            return _come_again("The signature cannot be checked now. Please try again.")
 
     return answer
 
@@ -85,6 +86,12 @@ def status(request: HttpRequest, account: TwilioAccount) -> HttpResponse:
                 now=now,
             )
     return HttpResponse(status=204)
+
+
+def _come_again(text: str) -> HttpResponse:
+    response = _plain(503, text)
+    response["Retry-After"] = "5"
+    return response
 
 
 def _plain(code: int, text: str) -> HttpResponse:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from channels_twilio.checks import check_tokens
 from queueing.errors import BackendUnavailable
 from queueing.models import Worker
 from queueing.service import QueueService
@@ -37,23 +38,28 @@ def readyz(request: HttpRequest) -> JsonResponse:
     Errors are named by their class alone, for a stranger may read this; the log has the rest.
     """
     report: dict[str, object] = {}
-    for name, check in (("database", _database), ("migrations", _migrations), ("queue", QueueService.check)):
+    for name, check in (
+        ("database", _database),
+        ("migrations", _migrations),
+        ("tokens", _tokens),
+        ("queue", QueueService.check),
+    ):
         report[name] = _outcome(name, check)
         if report[name] != "ok":
             return JsonResponse({"ready": False, **report}, status=503)  # what stands on it need not be asked
     return JsonResponse({"ready": True, **report, "workers": _workers()})
 
 
-class NotMigrated(Exception):
-    """`manage.py migrate` has not been run for this version."""
+class NotReady(Exception):
+    """Something is missing that no error tells of; the text says what, and what to do."""
 
 
 def _outcome(name: str, check: Callable[[], None]) -> str:
     try:
         check()
-    except (DatabaseError, BackendUnavailable, NotMigrated) as error:
+    except (DatabaseError, BackendUnavailable, NotReady) as error:
         logger.warning("not ready: %s: %s", name, error)
-        return f"{type(error).__name__}: {error}" if isinstance(error, NotMigrated) else type(error).__name__
+        return f"{type(error).__name__}: {error}" if isinstance(error, NotReady) else type(error).__name__
     return "ok"
 
 
@@ -66,7 +72,12 @@ def _migrations() -> None:
     executor = MigrationExecutor(connection)
     missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if missing:
-        raise NotMigrated(f"{len(missing)} to apply, from {missing[0][0]}; run manage.py setup")
+        raise NotReady(f"{len(missing)} to apply, from {missing[0][0]}; run manage.py setup")
+
+
+def _tokens() -> None:
+    if any(message.is_serious() for message in check_tokens()):
+        raise NotReady("SECRET_KEY opens no Twilio account's token; manage.py check --database default")
 
 
 def _workers() -> int:

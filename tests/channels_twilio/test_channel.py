@@ -159,11 +159,11 @@ def test_a_message_waits_while_the_account_is_not_in_order(api, code):
     ("retry_after", "after"),
     [
         ("7", timedelta(seconds=7)),
-        ("0", timedelta(0)),
+        ("0", timedelta(seconds=1)),
         ("999999999999", timedelta(hours=1)),
         ("soon", None),
         ("-1", None),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", timedelta(0)),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", timedelta(seconds=1)),
         ("Wed, 21 Oct 2999 07:28:00 GMT", timedelta(hours=1)),
     ],
 )

@@ -12,7 +12,10 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
+from channels_twilio.models import TwilioAccount
+from conversations.models import Workspace
 from queueing.models import Worker
 from tests.conftest import ROOT
 
@@ -41,7 +44,14 @@ def test_ready_with_the_number_of_live_workers(client: Client) -> None:
         Worker.objects.create(worker_id=worker_id, queues="default", threads=1, started_at=now, seen_at=seen_at)
     response = client.get("/readyz", headers={"host": "localhost"})
     assert response.status_code == 200
-    assert response.json() == {"ready": True, "database": "ok", "migrations": "ok", "queue": "ok", "workers": 1}
+    assert response.json() == {
+        "ready": True,
+        "database": "ok",
+        "migrations": "ok",
+        "tokens": "ok",
+        "queue": "ok",
+        "workers": 1,
+    }
 
 
 def test_health_asks_no_database(client: Client) -> None:  # pytest-django would refuse a query here
@@ -56,7 +66,18 @@ def test_not_ready_while_a_migration_is_missing(client: Client) -> None:
     finally:
         call_command("migrate", "sessions", verbosity=0)
     assert response.status_code == 503
-    assert response.json()["migrations"] == "NotMigrated: 1 to apply, from sessions.0001_initial; run manage.py setup"
+    assert response.json()["migrations"] == "NotReady: 1 to apply, from sessions.0001_initial; run manage.py setup"
+
+
+@pytest.mark.django_db
+def test_not_ready_with_a_secret_key_that_opens_no_token(client: Client, settings: Settings) -> None:
+    workspace = Workspace.objects.create(name="Clinic", slug="clinic")
+    TwilioAccount.objects.create(workspace=workspace, account_sid="AC" + "1" * 32, auth_token="a token")
+    settings.SECRET_KEY = "a key of another machine, longer than fifty characters, as it should be"
+    response = client.get("/readyz", headers={"host": "localhost"})
+    assert response.status_code == 503
+    assert "SECRET_KEY opens no Twilio account's token" in response.json()["tokens"]
+    assert "a token" not in response.content.decode()
 
 
 def test_not_ready_without_the_sqlite_file(process_env: dict[str, str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
@@ -53,17 +52,12 @@ class Command(BaseCommand):
         sid, token = settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN
         if not token:
             raise CommandError("TWILIO_ACCOUNT_SID is set and TWILIO_AUTH_TOKEN is not: signatures cannot be checked.")
-        try:
-            account, created = TwilioAccount.objects.get_or_create(
-                account_sid=sid, defaults={"workspace": workspace, "auth_token": token}
-            )
-        except InvalidToken:  # SECRET_KEY was changed without SECRET_KEY_FALLBACKS
-            TwilioAccount.objects.filter(account_sid=sid).update(auth_token=token, next_auth_token="")
-            self.stdout.write(f"Twilio account {sid}: its token could not be decrypted; replaced from the environment.")
-            return TwilioAccount.objects.get(account_sid=sid)
+        account, created = TwilioAccount.objects.get_or_create(
+            account_sid=sid, defaults={"workspace": workspace, "auth_token": token}
+        )
         if created:
             self.stdout.write(f"Twilio account {sid}: connected.")
-        elif account.auth_token != token:
+        elif account.auth_token != token:  # also where the stored one cannot be read, after a change of SECRET_KEY
             account.auth_token = token
             account.save(update_fields=["auth_token"])
             self.stdout.write(f"Twilio account {sid}: token changed.")
