@@ -120,7 +120,7 @@ def _send(context: JobContext, message: Message) -> None:
     except SendLater as error:
         with context.fenced():
             _settle(message, DeliveryStatus.PENDING, sending_since=None)
-        raise Retry(str(error), after=error.after) from error
+        raise _wait(error) from error
     except OutcomeUnknown as error:
         with context.fenced():
             _settle(message, DeliveryStatus.UNKNOWN, error_reason=str(error))
@@ -137,7 +137,6 @@ def _look_up(context: JobContext, message: Message) -> None:
     """Ask the provider whether the message was sent. A callback that carries our id may have settled it before."""
     channel, outgoing = get_channel(message.channel_account.channel), _outgoing(message)
     since = message.sending_since or message.created_at
-    prepared = channel.prepare(outgoing.account_id)
     taken = frozenset(
         Message.objects.filter(
             conversation__contact=message.conversation.contact, created_at__gte=since - timedelta(days=1)
@@ -146,12 +145,13 @@ def _look_up(context: JobContext, message: Message) -> None:
         .values_list("external_id", flat=True)
     )
     try:
+        prepared = channel.prepare(outgoing.account_id)
         with context.outside() as seconds:
             receipt = channel.find(
                 outgoing, prepared, since=since, taken=taken, timeout=min(seconds, SEND_TIMEOUT_SECONDS)
             )
     except SendLater as error:
-        raise Retry(str(error), after=error.after) from error
+        raise _wait(error) from error
     if receipt:
         with context.complete():
             delivery.record_sent(message.pk, receipt)
@@ -165,6 +165,11 @@ def _look_up(context: JobContext, message: Message) -> None:
     with context.complete():
         delivery.record_failure(message.pk, code="", reason="no trace of it at the provider")
         _hand_over(message.pk, "it is not known whether a message was sent", timezone.now())
+
+
+def _wait(error: SendLater) -> Defer | Retry:
+    """To wait as long as one was asked to is no failure, however often it happens: the job's age alone limits it."""
+    return Retry(str(error)) if error.after is None else Defer(str(error), after=error.after)
 
 
 def _outgoing(message: Message) -> OutgoingMessage:

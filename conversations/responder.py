@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -54,15 +56,24 @@ def process_ai_response(context: JobContext, conversation_id: int) -> None:
     burst = _read(conversation_id)
     if burst is None:
         return
+    show_typing = _typing(burst)
     try:
-        prepared = burst.channel.prepare(burst.account_id)
         with context.outside() as seconds:
-            burst.channel.show_typing(prepared, burst.last_external_id)
+            show_typing()
             reply = get_assistant().reply(burst.question, timeout=min(seconds, settings.AI_TIMEOUT_SECONDS))
-    except (AssistantUnavailable, SendLater) as error:
+    except AssistantUnavailable as error:
         raise Retry(str(error), after=error.after) from error
     with context.complete():
         _store(burst, reply)
+
+
+def _typing(burst: _Burst) -> Callable[[], None]:
+    """What shows the contact that an answer is being written. A channel that cannot send now delays only the send."""
+    try:
+        prepared = burst.channel.prepare(burst.account_id)
+    except SendLater:
+        return lambda: None
+    return partial(burst.channel.show_typing, prepared, burst.last_external_id)
 
 
 @task

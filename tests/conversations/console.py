@@ -15,6 +15,7 @@ class Console:
     sent: list[OutgoingMessage] = field(default_factory=list)
     typing: list[str] = field(default_factory=list)
     raises: list[Exception] = field(default_factory=list)  # one for each of the next sends
+    cannot_be_prepared: list[Exception] = field(default_factory=list)  # one for each of the next looks
     accepts_before_raising: bool = False
     can_be_searched: bool = True
 
@@ -26,7 +27,8 @@ class ConsoleChannel(Channel):
     max_text_length = 200
 
     def prepare(self, account_id: int) -> None:
-        return None
+        if console.cannot_be_prepared:
+            raise console.cannot_be_prepared.pop(0)
 
     def send(self, outgoing: OutgoingMessage, prepared: object, *, timeout: float) -> Receipt:
         failing = bool(console.raises)

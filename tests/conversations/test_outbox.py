@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 from django.db.models import F
+from django.utils import timezone
 
 from conversations.channels import NotSent, OptedOut, OutcomeUnknown, SendLater
-from conversations.models import Contact, Conversation, DeliveryStatus, Message, State
+from conversations.models import Contact, Conversation, DeliveryStatus, Message, Outcome, State
 from queueing.backends.immediate import run_ready_jobs
 from queueing.models import Job, JobStatus
 
@@ -35,6 +36,45 @@ def test_a_channel_that_is_busy_is_asked_again(write: Write, work: Work, other_s
     work()
     assert len(other_side.sent) == 1
     assert answer().delivery_status == DeliveryStatus.QUEUED
+
+
+def test_to_be_told_to_wait_is_no_failure_however_often(write: Write, work: Work, other_side: Console) -> None:
+    other_side.raises = [SendLater("429", after=timedelta(seconds=1)) for _ in range(3)]
+    write("hello")
+    work()
+    job = Job.objects.get(task="deliver_message")
+    assert (job.status, job.failures, job.attempt) == (JobStatus.SUCCEEDED, 0, 4)
+
+
+def test_an_account_that_is_not_configured_delays_only_the_sending(
+    write: Write, work: Work, other_side: Console
+) -> None:
+    later = SendLater("no credentials", after=timedelta(minutes=15))
+    other_side.cannot_be_prepared = [later, later]  # for the typing indicator, and for the send
+    write("hello")
+    run_ready_jobs()
+    assert Message.objects.get(direction="inbound").outcome == Outcome.ANSWERED
+    waits = Job.objects.get(task="deliver_message")
+    assert (waits.status, answer().delivery_status) == (JobStatus.SCHEDULED, DeliveryStatus.PENDING)
+    assert waits.run_after - timezone.now() > timedelta(minutes=14)
+    work()
+    assert len(other_side.sent) == 1
+
+
+def test_a_look_for_an_unknown_send_waits_as_long_as_the_channel_asks(
+    write: Write, work: Work, other_side: Console
+) -> None:
+    other_side.raises, other_side.accepts_before_raising = [OutcomeUnknown("reset")], True
+    write("hello")
+    run_ready_jobs()
+    other_side.cannot_be_prepared = [SendLater("no credentials", after=timedelta(minutes=15))]
+    Job.objects.filter(task="deliver_message").update(status=JobStatus.READY)
+    run_ready_jobs()
+    job = Job.objects.get(task="deliver_message")
+    assert (job.status, job.failures) == (JobStatus.SCHEDULED, 0)
+    assert job.run_after - timezone.now() > timedelta(minutes=14)
+    work()
+    assert len(other_side.sent) == 1
 
 
 def test_a_refusal_is_kept_and_a_person_is_told(write: Write, work: Work, other_side: Console) -> None:
