@@ -10,11 +10,11 @@ from project import settings
 # The sandbox has a phone that anyone may write with: it is for this machine alone.
 bind = f"{'127.0.0.1' if settings.SANDBOX else '0.0.0.0'}:{settings.PORT}"
 
-# Few processes with few threads: on SQLite every thread more is one more writer that waits for the others, and two
-# processes fill two cores. On PostgreSQL, raise WEB_CONCURRENCY to the number of cores.
+# Few processes: on SQLite each more is one more writer that waits for the others, and two fill two cores. On
+# PostgreSQL, raise WEB_CONCURRENCY to the number of cores. Threads also wait for what clients are slow to send.
 workers = settings.WEB_CONCURRENCY
-worker_class = "gthread"
-threads = 4
+worker_class = "project.web_worker.WebWorker"
+threads = 16
 preload_app = True  # loaded once, shared by the processes; and checked before the first of them starts
 timeout = 30
 graceful_timeout = 4  # nothing that must be finished takes longer than a webhook's 3 s
