@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,10 +55,11 @@ class Product:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name in list(self.processes):
-            self.stop(name)
-        if self.twin and self.twin.process.poll() is None:
-            self.twin.stop()
+        with ExitStack() as ends:  # all of them, also when one of them raises
+            if self.twin and self.twin.process.poll() is None:
+                ends.callback(self.twin.stop)
+            for name in self.processes:
+                ends.callback(self.stop, name)
 
     def setup(self) -> None:
         subprocess.run([sys.executable, "manage.py", "setup"], cwd=ROOT, env=self.env, check=True, capture_output=True)
