@@ -43,7 +43,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             if left < patience / 2:  # both waits together keep to the timeout, by which a webhook is answered in time
                 self.cursor().execute(f"PRAGMA busy_timeout = {int(left * 1000)}")
-            super()._start_transaction_under_autocommit()
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]  # the stubs do not know it, nor these:
             if left < patience / 2:
                 self.cursor().execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
         except DatabaseError:
@@ -51,18 +51,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
 
     def _commit(self) -> None:
-        super()._commit()
+        super()._commit()  # type: ignore[misc]
         self._give_back()  # a commit that fails is rolled back, and gives the turn back then
 
     def _rollback(self) -> None:
         try:
-            super()._rollback()
+            super()._rollback()  # type: ignore[misc]
         finally:
             self._give_back()
 
     def _close(self) -> None:
         try:
-            super()._close()
+            super()._close()  # type: ignore[misc]
         finally:
             self._give_back()
 
