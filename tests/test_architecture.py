@@ -25,6 +25,7 @@ MAY_RUN_CONCURRENTLY = {
     "queueing/worker.py",  # runs the jobs
     "queueing/supervisor.py",  # renews their leases
     "queueing/parent.py",  # is the worker's process
+    "queueing/backends/sqs.py",  # waits in the worker's process for each lane's rings
     "queueing/event_loop.py",  # carries the worker's calls to clients that are asynchronous
 }
 
