@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "conversations",
     "queueing",  # before django_rq: `rqworker` and `rqscheduler` are ours on every backend
     "django_rq",
+    "django_tasks",
 ]
 MIDDLEWARE = [
     "project.correlation.CorrelationMiddleware",
@@ -172,6 +173,9 @@ QUEUE_LEASE_SECONDS = env.float("QUEUE_LEASE_SECONDS", default=60)
 QUEUE_DRAIN_SECONDS = env.float("QUEUE_DRAIN_SECONDS", default=20)
 QUEUE_HARD_TIMEOUT_GRACE_SECONDS = env.float("QUEUE_HARD_TIMEOUT_GRACE_SECONDS", default=10)
 QUEUE_FAIRNESS_CAP = env.int("QUEUE_FAIRNESS_CAP", default=0)
+TASKS = {  # what other apps declare with Django's `@task` runs on this queue, in these of its lanes
+    "default": {"BACKEND": "queueing.django_tasks.RecadoBackend", "QUEUES": ["default", "maintenance"]}
+}
 QUEUE_KEEP_SUCCEEDED_DAYS = env.float("QUEUE_KEEP_SUCCEEDED_DAYS", default=7)
 QUEUE_KEEP_DEAD_DAYS = env.float("QUEUE_KEEP_DEAD_DAYS", default=90)
 SCHEDULER_INTERVAL_SECONDS = env.int("SCHEDULER_INTERVAL_SECONDS", default=60)

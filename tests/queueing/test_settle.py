@@ -389,4 +389,6 @@ UNWIELDY = [
 @pytest.mark.parametrize("error", UNWIELDY, ids=["nul", "surrogate", "long", "long name", "mute"])
 def test_no_error_is_too_strange_to_be_written_down(take: Claim, error: Exception) -> None:
     row = ended(running(probe.fail, take), error)
-    assert row.attempts.get().error_class == type(error).__name__[:200]
+    kind = type(error)
+    name = kind.__name__ if isinstance(error, ValueError) else f"{__name__}.{kind.__name__}"
+    assert row.attempts.get().error_class == name[:200]
