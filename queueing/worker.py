@@ -45,6 +45,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 1.0  # how long an idle worker trusts the doorbell before it looks at the ledger by itself
 RESCUE_SECONDS = 1.0  # between two looks for jobs whose workers are gone
 LAST_TRY_SECONDS = 5.0  # how long a worker that must end waits for a database that is away
+AHEAD_SECONDS = 0.03  # how long a claimed job may wait for a thread, at the pace of the last turn
 RECYCLED = 3  # exit code of a worker that asks for a fresh process
 
 
@@ -99,6 +100,8 @@ class Worker:
         self._stopping = threading.Event()
         self._release_at = float("inf")
         self._rescue_at = 0.0
+        self._ahead = 0
+        self._looked_at = time.monotonic()
         self._asks_for_fresh_process = False
         self._pool = ThreadPoolExecutor(max_workers=self.threads, thread_name_prefix="job")
 
@@ -175,6 +178,7 @@ class Worker:
             jobs = self._claim(now)
         for finished in self._ended:
             del self.running[_key(finished.context)]
+        self._look_ahead(ended=len(self._ended))
         self._ended.clear()
         for job in jobs:
             self._start(job)
@@ -209,7 +213,7 @@ class Worker:
 
     def _work_waits(self) -> bool:
         """A look without a write lock, so that an idle worker does not stand in the way of those who write."""
-        if self.stopping or len(self.running) >= self.threads:
+        if self.stopping or not self._room():
             return False
         if self.only_suspects:
             ready = self._suspects()
@@ -241,14 +245,14 @@ class Worker:
 
     def _claim(self, now: datetime) -> list[Job]:
         promote_due(now)
-        free = self.threads - len(self.running) + len(self._ended)
-        if self.stopping or not free:
+        room = self._room() + len(self._ended)
+        if self.stopping or not room:
             return []
         if self.only_suspects:
             return claim_suspect(worker_id=self.worker_id, lease=self.lease, now=now, paused=self._lanes.paused())
         return claim(
             queue_names=self._lanes.open(),
-            limit=free,
+            limit=room,
             worker_id=self.worker_id,
             lease=self.lease,
             now=now,
@@ -261,14 +265,25 @@ class Worker:
         self.running[_key(context)] = context
         self._pool.submit(self._perform, context)
 
+    def _room(self) -> int:
+        return max(self.threads + self._ahead - len(self.running), 0)
+
+    def _look_ahead(self, *, ended: int) -> None:
+        """Claim more jobs than there are threads, as many as will start at once: short ones then share a turn."""
+        now = time.monotonic()
+        rate = ended / max(now - self._looked_at, 0.001)
+        self._ahead = 0 if self.only_suspects else int(rate * AHEAD_SECONDS)
+        self._looked_at = now
+
     def _perform(self, context: JobContext) -> None:
+        context.started = time.monotonic()
         self._finished.put(Finished(context, perform(context)))
         self.wake()
 
     def _sleep(self) -> None:
         """Until a ring, the end of a job, the next due job, or the poll, whichever comes first."""
         seconds = POLL_SECONDS
-        if len(self.running) < self.threads and not self.stopping:
+        if self._room() and not self.stopping:
             due = next_due()
             if due:
                 seconds = min(seconds, max((due - database_now()).total_seconds(), 0.0))
