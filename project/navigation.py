@@ -23,6 +23,8 @@ GROUPS = (
         QUEUE,
         (
             ("queueing.job", "list_alt", _("Jobs")),
+            ("queueing.queue", "view_stream", _("Queues")),
+            ("queueing.schedule", "schedule", _("Schedules")),
             ("queueing.worker", "memory", _("Workers")),
         ),
     ),

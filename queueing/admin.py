@@ -20,7 +20,7 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 
-from . import operate
+from . import operate, steering  # noqa: F401  (it registers the screens of queues and schedules)
 from .display import NOTHING, duration, moment
 from .filters import QueueFilter, TaskFilter
 from .labels import outcome_label, status_label

@@ -60,10 +60,10 @@ def schedules() -> list[tuple[Schedule, Cadence]]:
     if len(rows) < len(declared):
         Schedule.objects.bulk_create([Schedule(task=name) for name in declared], ignore_conflicts=True)
         rows = Schedule.objects.in_bulk(list(declared))
-    return [(rows[name], _cadence(rows[name], cadence)) for name, cadence in declared.items()]
+    return [(rows[name], cadence_of(rows[name], cadence)) for name, cadence in declared.items()]
 
 
-def _cadence(schedule: Schedule, declared: Cadence) -> Cadence:
+def cadence_of(schedule: Schedule, declared: Cadence) -> Cadence:
     """The operator's, or else the declared one. What cannot be read must not stop the other schedules."""
     own = declared.time_zone if isinstance(declared, Cron) else settings.TIME_ZONE
     zone = schedule.time_zone or own
