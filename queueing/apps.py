@@ -12,7 +12,7 @@ class QueueingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, django_jobs, retention  # noqa: F401  (they register system checks and tasks)
+        from . import checks, django_jobs, drill, retention  # noqa: F401  (they register system checks and tasks)
         from .registry import all_queue_names
 
         autodiscover_modules("tasks")  # every installed app's tasks.py declares its tasks
