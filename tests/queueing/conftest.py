@@ -17,7 +17,7 @@ from queueing.claim import claim
 from queueing.clock import database_now
 from queueing.fairness import Fairness
 from queueing.models import Job
-from tests.stand_ins.servers import Valkey
+from tests.stand_ins.servers import SQS, Valkey
 
 from .processes import Process
 
@@ -74,6 +74,12 @@ def start(transactional_db: None, journal: Path, tmp_path: Path) -> Iterator[Sta
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[Valkey]:
     with Valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqs_server() -> Iterator[SQS]:
+    with SQS() as server:
         yield server
 
 
