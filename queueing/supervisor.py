@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import sys
 import threading
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
@@ -45,6 +47,7 @@ class Supervisor(threading.Thread):
             if time.monotonic() >= self._renew_at:
                 self._beat()
             self._tally()
+            self._check_memory()
             if os.getppid() != self.parent_pid:
                 self.parent_pid = os.getppid()
                 logger.warning("the parent process is gone: draining")
@@ -57,6 +60,11 @@ class Supervisor(threading.Thread):
             logger.error("job %s (%s) does not return: its attempt is given up", context.job.pk, context.job.task)
             self.worker.recycle()  # first: the slot that is given up has no thread for another job
             self.worker.give_up(context, JobTimedOut())
+
+    def _check_memory(self) -> None:
+        if self.worker.max_memory and not self.worker.stopping and resident_mib() > self.worker.max_memory:
+            logger.warning("more than %s MiB in use: draining for a fresh process", self.worker.max_memory)
+            self.worker.recycle()
 
     def _beat(self) -> None:
         contexts = list(self.worker.running.values())
@@ -115,7 +123,7 @@ class Supervisor(threading.Thread):
                     queues=", ".join(self.worker.queue_names),
                     threads=self.worker.threads,
                     running=running,
-                    memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                    memory_mib=resident_mib(),
                     started_at=self.started_at,
                     seen_at=now,
                 )
@@ -125,3 +133,12 @@ class Supervisor(threading.Thread):
             update_fields=["running", "memory_mib", "seen_at"],
         )
         WorkerRow.objects.filter(seen_at__lt=now - FORGET_AFTER).delete()
+
+
+def resident_mib() -> int:
+    """What this process holds in memory now; where there is no /proc, the most that it ever held."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * resource.getpagesize() >> 20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak >> 20 if sys.platform == "darwin" else peak >> 10  # bytes on macOS, KiB elsewhere (getrusage(2))

@@ -12,6 +12,7 @@ import os
 import queue
 import random
 import socket
+import statistics
 import threading
 import time
 import uuid
@@ -45,7 +46,7 @@ logger = logging.getLogger(__name__)
 POLL_SECONDS = 1.0  # how long an idle worker trusts the doorbell before it looks at the ledger by itself
 RESCUE_SECONDS = 1.0  # between two looks for jobs whose workers are gone
 LAST_TRY_SECONDS = 5.0  # how long a worker that must end waits for a database that is away
-AHEAD_SECONDS = 0.03  # how long a claimed job may wait for a thread, at the pace of the last turn
+AHEAD_SECONDS = 0.03  # how long a claimed job may wait for a thread, if it is as short as the last ones
 RECYCLED = 3  # exit code of a worker that asks for a fresh process
 
 
@@ -60,6 +61,7 @@ class Finished:
 
     context: JobContext
     error: BaseException | None
+    seconds: float  # that it ran
 
 
 class Worker:
@@ -71,6 +73,8 @@ class Worker:
         worker_id: str,
         queue_names: Sequence[str] = (),
         threads: int = 1,
+        max_jobs: int = 0,
+        max_memory: int = 0,
         only_suspects: bool = False,
         until_idle: bool = False,
         on_suspects: Callable[[], None] = lambda: None,
@@ -79,6 +83,8 @@ class Worker:
         Args:
             queue_names: the lanes to serve, the first one first; none means every declared one.
             threads: how many jobs run at once.
+            max_jobs: ask for a fresh process after so many; 0: never.
+            max_memory: ask for a fresh process beyond so many MiB; 0: never. The supervisor looks at it.
             only_suspects: run the jobs of workers that died, one at a time.
             until_idle: stop when nothing is ready.
             on_suspects: called when such jobs wait, which this worker must not run beside others.
@@ -86,6 +92,8 @@ class Worker:
         self.worker_id = worker_id
         self.queue_names = list(queue_names) or all_queue_names()
         self.threads = 1 if only_suspects else threads
+        self.max_jobs = max_jobs
+        self.max_memory = max_memory
         self.only_suspects = only_suspects
         self.until_idle = until_idle
         self.on_suspects = on_suspects
@@ -101,7 +109,7 @@ class Worker:
         self._release_at = float("inf")
         self._rescue_at = 0.0
         self._ahead = 0
-        self._looked_at = time.monotonic()
+        self._claimed = 0
         self._asks_for_fresh_process = False
         self._pool = ThreadPoolExecutor(max_workers=self.threads, thread_name_prefix="job")
 
@@ -131,7 +139,7 @@ class Worker:
     def give_up(self, context: JobContext, error: Interrupted) -> None:
         """End an attempt whose handler does not return. What it still writes is refused by the fence."""
         context.interruption, context.given_up = error, True
-        self._finished.put(Finished(context, error))
+        self._finished.put(Finished(context, error, time.monotonic() - context.started))
         self.wake()
 
     def run(self, dead_worker_id: str | None = None) -> None:
@@ -178,10 +186,13 @@ class Worker:
             jobs = self._claim(now)
         for finished in self._ended:
             del self.running[_key(finished.context)]
-        self._look_ahead(ended=len(self._ended))
+        self._look_ahead()
         self._ended.clear()
         for job in jobs:
             self._start(job)
+        self._claimed += len(jobs)
+        if self.max_jobs and self._claimed >= self.max_jobs:
+            self.recycle()
         return bool(jobs)
 
     def _collect(self) -> None:
@@ -246,6 +257,8 @@ class Worker:
     def _claim(self, now: datetime) -> list[Job]:
         promote_due(now)
         room = self._room() + len(self._ended)
+        if self.max_jobs:
+            room = min(room, self.max_jobs - self._claimed)
         if self.stopping or not room:
             return []
         if self.only_suspects:
@@ -268,16 +281,20 @@ class Worker:
     def _room(self) -> int:
         return max(self.threads + self._ahead - len(self.running), 0)
 
-    def _look_ahead(self, *, ended: int) -> None:
-        """Claim more jobs than there are threads, as many as will start at once: short ones then share a turn."""
-        now = time.monotonic()
-        rate = ended / max(now - self._looked_at, 0.001)
-        self._ahead = 0 if self.only_suspects else int(rate * AHEAD_SECONDS)
-        self._looked_at = now
+    def _look_ahead(self) -> None:
+        """Claim more jobs than there are threads, as many as will start at once: short ones then share a turn.
+
+        By how long the last ones ran, not by how many ended: jobs end in crowds, and what is claimed for nothing is
+        kept from the other workers, and runs alone if this one dies.
+        """
+        seconds = [finished.seconds for finished in self._ended]
+        alone = self.only_suspects or not seconds
+        self._ahead = 0 if alone else int(self.threads * AHEAD_SECONDS / max(statistics.median(seconds), 0.001))
 
     def _perform(self, context: JobContext) -> None:
         context.started = time.monotonic()
-        self._finished.put(Finished(context, perform(context)))
+        error = perform(context)
+        self._finished.put(Finished(context, error, time.monotonic() - context.started))
         self.wake()
 
     def _sleep(self) -> None:

@@ -124,3 +124,13 @@ def perishable() -> None:
 @task
 def nightly() -> None:
     """Comes by the clock."""
+
+
+_hoard: list[bytes] = []
+
+
+@task
+def hoard(word: str, mib: int) -> None:
+    """Takes memory and never gives it back."""
+    _hoard.append(b"\1" * (mib << 20))
+    say(word)

@@ -276,3 +276,31 @@ def test_a_burst_runs_what_is_ready_suspects_too_and_ends(start: Start) -> None:
 
     assert succeeded(*jobs)
     assert status(later) == JobStatus.SCHEDULED
+
+
+def test_a_worker_is_replaced_after_so_many_jobs(start: Start, journal: Path) -> None:
+    jobs = [probe.note.enqueue(word="job") for _ in range(7)]
+    start("rqworker", "--threads", "1", "--max-jobs", "3")
+
+    eventually(lambda: succeeded(*jobs), within=15)
+
+    assert len(speakers(journal, "job")) == 3
+    assert {outcome for job in jobs for outcome in outcomes(job)} == {AttemptOutcome.SUCCEEDED}
+
+
+def test_a_worker_that_holds_too_much_memory_is_replaced_and_its_other_jobs_are_not_disturbed(
+    start: Start, journal: Path
+) -> None:
+    other = probe.wait.enqueue(word="other", wanted="go")
+    start("rqworker", "--threads", "2", "--max-memory", "400")
+    eventually(lambda: said("other:starts"), within=10)
+    hoard = probe.hoard.enqueue(word="hoard", mib=500)
+    eventually(lambda: succeeded(hoard), within=10)
+    time.sleep(1.5)  # the supervisor looks once a second
+    late = probe.note.enqueue(word="late")
+    say("go")
+
+    eventually(lambda: succeeded(other, late), within=15)
+
+    assert speakers(journal, "late").isdisjoint(speakers(journal, "hoard"))
+    assert outcomes(other) == [AttemptOutcome.SUCCEEDED]
