@@ -138,6 +138,29 @@ def bench_latency(count: int = 300) -> None:
         report("enqueue to start, ms, p99", statistics.quantiles(waits, n=100)[98])
 
 
+def bench_fairness(backlog: int = 100_000, count: int = 200) -> None:
+    """How long the jobs of a quiet tenant wait beside the backlog of a noisy one."""
+    noisy = wait.using(fairness_key="noisy")
+    with worker(threads=16):
+        clear()
+        for _ in range(0, backlog, 10_000):
+            QueueService.enqueue_many([(noisy, {"seconds": 0.05})] * 10_000)
+        quiet = []
+        for _ in range(count):
+            quiet.append(noop.using(fairness_key="quiet").enqueue().pk)
+            time.sleep(0.05)
+        while Job.objects.filter(pk__in=quiet, finished_at=None).exists():
+            time.sleep(0.02)
+        left = Job.objects.filter(fairness_key="noisy", finished_at=None).count()
+        waits = [
+            (job.started_at - job.enqueued_at).total_seconds() * 1000
+            for job in Job.objects.filter(pk__in=quiet)
+            if job.started_at
+        ]
+        report(f"beside {left:,} jobs of another tenant, ms, p50", statistics.median(waits))
+        report("the same, p99", statistics.quantiles(waits, n=100)[98])
+
+
 def bench_crash() -> None:
     """Kill the worker with its parent in the middle of a job; another one waits."""
     with worker(threads=4) as first:
