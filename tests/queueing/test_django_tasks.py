@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import transaction
 from django.utils import timezone
 from django_tasks import TaskResult, TaskResultStatus, default_task_backend, task_backends
@@ -92,9 +92,9 @@ def test_a_coroutine_is_a_task_too_and_everything_can_be_awaited() -> None:
         assert (await foreign.add_later.aget_result(result.id)).status == READY
         return result
 
-    result = asyncio.run(enqueue())
+    result = async_to_sync(enqueue)()
     run_ready_jobs()
-    asyncio.run(result.arefresh())
+    async_to_sync(result.arefresh)()
     assert (result.status, result.return_value) == (SUCCESSFUL, 42)
 
 
