@@ -105,7 +105,7 @@ def run(context: JobContext, args: list[Any], kwargs: dict[str, Any], backend: s
     task_finished.send(sender, task_result=result_of(row.get()))
 
 
-@task
+@task(permanent=(ImportError,))
 def tell_of_failure() -> None:
     """Django's signal for a task that has failed for good: its job is dead, and has enqueued this one."""
     job = current_job()
