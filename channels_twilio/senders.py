@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import Case, Q, Value, When
 
 from conversations.models import ChannelAccount
 
@@ -18,19 +17,11 @@ def channel_account_for(destination: Destination, *, account: TwilioAccount) -> 
     two Twilio accounts of the workspace, after the setup is tied to `account` when it first receives something. Safe
     when two such messages come at once.
     """
-    by_address = Q(channel_account__medium=destination.medium, channel_account__address=destination.address)
-    by_service = (
-        Q(messaging_service_sid=destination.messaging_service_sid, channel_account__medium=destination.medium)
-        if destination.messaging_service_sid
-        else Q(pk__in=[])
-    )
-    sender = (
-        TwilioSender.objects.filter(by_address | by_service, account=account)
-        .select_related("channel_account")
-        .order_by(Case(When(by_address, then=Value(0)), default=Value(1)), "pk")
-        .first()
-    )
-    return sender.channel_account if sender else _add(destination, account)
+    ours = ChannelAccount.objects.filter(twilio_sender__account=account, medium=destination.medium).order_by("pk")
+    found = ours.filter(address=destination.address).first()
+    if found is None and destination.messaging_service_sid:
+        found = ours.filter(twilio_sender__messaging_service_sid=destination.messaging_service_sid).first()
+    return found or _add(destination, account)
 
 
 def _add(destination: Destination, account: TwilioAccount) -> ChannelAccount:

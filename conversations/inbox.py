@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_noop
 
 from . import lifecycle
 from .models import (
@@ -32,6 +33,13 @@ class Keyword(StrEnum):
     STOP = "stop"
     START = "start"
     HELP = "help"
+
+
+REASONS = {
+    Keyword.STOP: gettext_noop("wants no more messages"),
+    Keyword.START: gettext_noop("wants messages again"),
+    Keyword.HELP: gettext_noop("wants to know how this works"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def receive(inbound: InboundMessage, *, account: ChannelAccount, now: datetime) 
             if message.outcome == Outcome.WAITING:
                 answer_later(conversation, correlation_id=inbound.external_id)
             if conversation.state == State.IDLE:
-                lifecycle.move(conversation, State.IN_PROGRESS, actor="contact", reason="wrote again", now=now)
+                lifecycle.move(conversation, State.IN_PROGRESS, actor="contact", reason=gettext_noop("wrote again"), now=now)
     except IntegrityError:
         if _is_stored(inbound, account):  # the same message, delivered twice at once: the other one won
             return None
@@ -107,20 +115,20 @@ def _contact(inbound: InboundMessage, account: ChannelAccount, now: datetime) ->
 def _conversation(contact: Contact, account: ChannelAccount, now: datetime) -> Conversation:
     """The open conversation, locked until the commit: that puts the messages of one conversation in an order."""
     mine = Conversation.objects.filter(channel_account=account, contact=contact)
-    is_open = mine.filter(state__in=OPEN_STATES)
-    conversation = is_open.select_for_update().first()
-    if conversation is None:
-        is_open.get_or_create(
+    conversation, _ = (
+        mine.filter(state__in=OPEN_STATES)
+        .select_for_update()
+        .get_or_create(
             defaults={
                 "channel_account": account,
                 "contact": contact,
                 "workspace_id": account.workspace_id,
-                "previous": mine.order_by("-pk").first(),
+                "previous": mine.order_by("-pk").first,  # called when there is none that is open
                 "opened_at": now,
                 "last_message_at": now,
             }
         )
-        conversation = is_open.select_for_update().get()
+    )
     return conversation
 
 
@@ -152,9 +160,9 @@ def _store(inbound: InboundMessage, conversation: Conversation, contact: Contact
 def _outcome(inbound: InboundMessage, conversation: Conversation, contact: Contact) -> tuple[Outcome, str]:
     """What becomes of the message, as far as that is certain when it comes in."""
     if inbound.keyword:
-        return Outcome.SUPPRESSED, f"keyword: {inbound.keyword}"
+        return Outcome.SUPPRESSED, REASONS[inbound.keyword]
     if contact.opted_out_at:
-        return Outcome.SUPPRESSED, "the contact has opted out"
+        return Outcome.SUPPRESSED, gettext_noop("the contact has opted out")
     if conversation.state == State.HUMAN:
-        return Outcome.HUMAN, "the conversation is with a person"
+        return Outcome.HUMAN, gettext_noop("the conversation is with a person")
     return Outcome.WAITING, ""
