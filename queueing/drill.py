@@ -117,17 +117,19 @@ class Drill:
         """Hold the drill; yields whenever `done` or `killed` may have changed. Raises DrillImpossible."""
         Job.objects.filter(queue_name=LANE, enqueued_at__lt=database_now() - LEFTOVERS).delete()
         probe = drill_probe.using(queue_name=LANE, correlation_id=self.correlation_id)
-        QueueService.enqueue_many((probe, {}) for _ in range(self.jobs))
         worker = self._start_worker()
-        for number in range(1, self.kills + 2):
-            yield from self._until(self.jobs * number // (self.kills + 2))
-            if number <= self.kills:
+        rounds = self.kills + 1
+        for number in range(rounds):
+            before, after = self.jobs * number // rounds, self.jobs * (number + 1) // rounds
+            QueueService.enqueue_many((probe, {}) for _ in range(after - before))
+            yield from self._until((2 * before + after) // 3)
+            if number < self.kills:
                 self._kill_at_work(worker)
                 self.killed += 1
                 worker = self._start_worker()
             else:
                 yield from self._freeze(worker)
-        yield from self._until(self.jobs)
+            yield from self._until(after)
 
     def result(self) -> Result:
         probes = self._probes().annotate(effects=Count("children"))
