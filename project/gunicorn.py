@@ -10,8 +10,8 @@ from project import settings
 # The sandbox has a phone that anyone may write with: it is for this machine alone.
 bind = f"{'127.0.0.1' if settings.SANDBOX else '0.0.0.0'}:{settings.PORT}"
 
-# Few processes: on SQLite each more is one more writer that waits for the others, and two fill two cores. On
-# PostgreSQL, raise WEB_CONCURRENCY to the number of cores. Threads also wait for what clients are slow to send.
+# One process on SQLite, where its threads wait for each other in a line; on PostgreSQL, raise WEB_CONCURRENCY to the
+# number of cores. Threads also wait for what clients are slow to send.
 workers = settings.WEB_CONCURRENCY
 worker_class = "project.web_worker.WebWorker"
 threads = 16

@@ -24,7 +24,6 @@ SECRET_KEY = env.str("SECRET_KEY")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("DEBUG", default=False)
 PORT = env.int("PORT", default=8000)
-WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=2)
 SANDBOX = env.bool("SANDBOX", default=False)
 
 # What the world calls us by. Twilio signs it, links are made with it, and it says whether we are reached over https.
@@ -166,6 +165,9 @@ else:
         "options": "-c client_connection_check_interval=1000",
         **DATABASES["default"].get("OPTIONS", {}),  # sslmode and others of the URL
     }
+
+# Processes take turns at an SQLite file in no order: of two busy ones, one may wait until it gives up.
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=1 if DATABASES["default"]["ENGINE"] == "project.sqlite" else 2)
 
 # --- Queue ----------------------------------------------------------------------------------------------------------
 QUEUE_URL = env.str("QUEUE_URL", default="database://")
