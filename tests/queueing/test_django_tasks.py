@@ -232,13 +232,13 @@ def test_the_worker_imports_what_it_has_not_seen_and_survives_a_kill(start: Star
         result.refresh()
         return result.is_finished
 
-    eventually(finished, within=20)
+    eventually(finished, within=30)
     assert (result.status, result.return_value, result.attempts) == (SUCCESSFUL, "alive", 2)
 
     def failed() -> bool:
         return missing.attempts.filter(error_class="ModuleNotFoundError").exists()
 
-    eventually(failed, within=10)
+    eventually(failed, within=30)
 
 
 def test_a_task_may_be_declared_before_there_are_models(process_env: dict[str, str], tmp_path: Path) -> None:
