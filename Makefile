@@ -37,6 +37,7 @@ browser:
 lock: setup
 	$(BIN)/python -m pip --quiet install uv
 	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) requirements-tracing.in -o requirements-tracing.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 
 clean:

@@ -192,6 +192,9 @@ RQ = {
     "COMMIT_MODE": "auto",
 }
 
+# --- Seen from outside ----------------------------------------------------------------------------------------------
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+
 # --- Conversations --------------------------------------------------------------------------------------------------
 CHANNELS = {"twilio": {"BACKEND": "channels_twilio.channel.TwilioChannel"}}
 REPLY_DEBOUNCE_SECONDS = env.float("REPLY_DEBOUNCE_SECONDS", default=2)

@@ -6,6 +6,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from .health import healthz, readyz
+from .metrics import metrics
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/simulator/" if settings.SANDBOX else "/admin/")),
@@ -13,6 +14,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics),
 ]
 if settings.RQ_PAGES:
     urlpatterns.insert(0, path("admin/django_rq/", include("queueing.rq_pages")))  # the admin takes all below it

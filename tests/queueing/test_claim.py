@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -20,6 +17,7 @@ from queueing.settle import fail, succeed
 from tests.probe.tasks import nothing, tidy
 
 from .conftest import Claim
+from .plans import plans
 
 pytestmark = pytest.mark.django_db
 
@@ -82,22 +80,6 @@ def test_the_database_refuses_a_second_running_job_of_one_key(take: Claim) -> No
 
 
 # --- Indexes --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def plans() -> Iterator[list[str]]:
-    """How SQLite goes about every statement that looks at the jobs."""
-    found: list[str] = []
-
-    def explain(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
-        if "queueing_job" in sql and not sql.startswith(("EXPLAIN", "INSERT")):
-            with connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
-                found.extend(row[3] for row in cursor.fetchall())
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(explain):
-        yield found
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="the plan is SQLite's")
