@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
 
-MACHINE_SECONDS = 2.5  # Twilio, or a probe, is to hear 503 within 3 s
+MACHINE_SECONDS = 2.0  # Twilio, or a probe, is to hear 503 within 3 s
 PERSON_SECONDS = 10.0  # a person waits for a page; but not so long that hanging pages hold every thread
 MACHINE_PATHS = ("/webhooks/", "/readyz", "/healthz")
 
@@ -24,7 +24,7 @@ class DeadlineMiddleware:
     """Sets the moment after which the database is not waited for any more, whatever it is that holds it up.
 
     PostgreSQL's own timeouts run in the server, and so do not run out in one that hangs; they also start anew with each
-    statement. `project.postgresql.Connection` keeps this one.
+    statement. `project.postgresql` keeps this one.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

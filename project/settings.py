@@ -91,9 +91,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("pt-br", "Português (Brasil)")]
-LOCALE_PATHS = [BASE_DIR / "project" / "locale"]
+LANGUAGE_CODE = env.choice("LANGUAGE_CODE", [code for code, _ in LANGUAGES], default="en")
+LOCALE_PATHS = [BASE_DIR / "project" / "unfold_locale"]  # unfold comes without translations
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
@@ -143,18 +143,16 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
     DATABASES["default"]["CONN_MAX_AGE"] = None
 else:
-    from .postgresql import Connection  # psycopg only where it is used
+    from .postgresql.connection import Connection  # psycopg only where it is used
 
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # else each connection's first request after a restart is lost
+    DATABASES["default"]["ENGINE"] = "project.postgresql"
     DATABASES["default"]["OPTIONS"] = {
-        # The pool is made when a process first asks, after its fork. No thread keeps a connection during a call
-        # outside, so few connections serve many threads. The timeouts let a webhook say 503 within 3 s.
+        # No thread keeps a connection during a call outside, so few connections serve many threads.
         "pool": {
             "connection_class": Connection,
             "min_size": 1,
             "max_size": env.int("DATABASE_POOL_SIZE", default=10),
-            "timeout": 2,
-            "reconnect_timeout": 60,
+            "reconnect_timeout": 4,  # then the next who asks tries anew, where the pool would wait ever longer
         },
         "connect_timeout": 2,
         # A server that is lost without a word is noticed; a statement whose client is gone, or gave up, is ended.

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 
-from .deadline import seconds_left
+from project.deadline import seconds_left
 
 
 class Connection(psycopg.Connection[Any]):

@@ -1,0 +1,1 @@
+"""Django's PostgreSQL backend, whose pool waits no longer than a request may, and hands out no dead connection."""
