@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 TYPING_TIMEOUT_SECONDS = 2.0
 UNTIL_CONFIGURED = timedelta(minutes=15)
 SHORTEST_RETRY_AFTER, LONGEST_RETRY_AFTER = timedelta(seconds=1), timedelta(hours=1)
+# Five retries, on every failure; without it a callback is lost while we restart. Not part of the signed URL.
+# https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
+OVERRIDES = "rc=5&rp=all&ct=2000&rt=4000"
 UNTIL_QUEUE_DRAINS = timedelta(minutes=1)  # 21611: 4 hours' worth of messages wait at Twilio for this number
 CLOCK_SKEW = timedelta(seconds=10)  # Twilio's clock against ours, and its times are cut to whole seconds
 
@@ -141,7 +144,7 @@ def _parameters(outgoing: OutgoingMessage, credentials: Credentials) -> dict[str
     return {
         "to": to_address(outgoing.medium, outgoing.recipient),
         # Carries our id, so that a callback tells what became of a send whose answer was lost.
-        "status_callback": f"{settings.PUBLIC_BASE_URL}/webhooks/twilio/status/?m={outgoing.message_id}",
+        "status_callback": f"{settings.PUBLIC_BASE_URL}/webhooks/twilio/status/?m={outgoing.message_id}#{OVERRIDES}",
         **sender,
         **content,
         **media,

@@ -83,7 +83,7 @@ def test_an_sms_is_posted_with_a_callback_that_carries_our_id(api):
         "To": "+15550108888",
         "From": "+15550100002",
         "Body": "Hello",
-        "StatusCallback": f"{BASE_URL}/webhooks/twilio/status/?m=42",
+        "StatusCallback": f"{BASE_URL}/webhooks/twilio/status/?m=42#rc=5&rp=all&ct=2000&rt=4000",
     }
     assert request.authorization == "Basic " + b64encode(f"{ACCOUNT_SID}:{AUTH_TOKEN}".encode()).decode()
     assert resolve("/webhooks/twilio/status/").func is views.status
