@@ -13,10 +13,11 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db.models import Count, QuerySet
@@ -24,9 +25,11 @@ from django.db.models import Count, QuerySet
 from .clock import database_now
 from .context import JobContext
 from .errors import QueueError
-from .models import FINISHED, Attempt, Job, JobStatus
+from .models import FINISHED, Attempt, Job, JobStatus, Worker
 from .service import QueueService
 from .tasks import task
+
+Process = subprocess.Popen[bytes]
 
 LANE = "drill"
 THREADS = 8
@@ -91,7 +94,7 @@ class Drill:
 
     Attributes:
         jobs: how many probes.
-        kills: how often the worker is killed. After that it is frozen once, for longer than its lease.
+        kills: how often a worker is killed. After that one is frozen, for longer than its lease.
         done: how many probes have ended.
         killed: how many kills there have been.
     """
@@ -102,34 +105,37 @@ class Drill:
     killed: int = 0
     correlation_id: str = field(default_factory=lambda: f"drill-{uuid.uuid4().hex}")
     lease: float = field(default_factory=lambda: min(settings.QUEUE_LEASE_SECONDS, LEASE_SECONDS))
-    _workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _alive: list[Process] = field(default_factory=list)
     _interrupted: list[tuple[int, int, datetime]] = field(default_factory=list)  # job, attempt, when
 
     def __enter__(self) -> Drill:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            _kill(worker)
+        for worker in list(self._alive):
+            self._end(worker)
         Job.objects.filter(correlation_id=self.correlation_id).delete()
 
     def run(self) -> Iterator[None]:
-        """Hold the drill; yields whenever `done` or `killed` may have changed. Raises DrillImpossible."""
+        """Hold the drill; yields whenever `done` or `killed` may have changed. Raises DrillImpossible.
+
+        Two workers are there: one is killed, the other carries on, and a new one comes.
+        """
         Job.objects.filter(queue_name=LANE, enqueued_at__lt=database_now() - LEFTOVERS).delete()
         probe = drill_probe.using(queue_name=LANE, correlation_id=self.correlation_id)
-        worker = self._start_worker()
+        victim, other = self._start_worker(), self._start_worker()
         rounds = self.kills + 1
         for number in range(rounds):
+            yield from self._until_up(victim, other)
             before, after = self.jobs * number // rounds, self.jobs * (number + 1) // rounds
             QueueService.enqueue_many((probe, {}) for _ in range(after - before))
-            yield from self._until((2 * before + after) // 3)
+            yield from self._until_at_work(victim)
             if number < self.kills:
-                self._kill_at_work(worker)
-                self.killed += 1
-                worker = self._start_worker()
+                self._kill(victim)
+                victim, other = other, self._start_worker()
             else:
-                yield from self._freeze(worker)
-            yield from self._until(after)
+                yield from self._freeze(victim)
+            yield from self._until_done(after)
 
     def result(self) -> Result:
         probes = self._probes().annotate(effects=Count("children"))
@@ -142,22 +148,45 @@ class Drill:
             recovery=list(self._recovery()),
         )
 
-    def _until(self, wanted: int) -> Iterator[None]:
-        """Until so many have ended, or nothing happens any more."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while self.done < wanted and time.monotonic() < deadline:
-            time.sleep(0.05)
-            done = self._probes().filter(status__in=FINISHED).count()
-            if done > self.done:
-                self.done, deadline = done, time.monotonic() + PATIENCE_SECONDS
-            if self._workers[-1].poll() is not None:
-                raise DrillImpossible("the worker of the drill has ended by itself; what it says is above")
-            yield
+    def _until_up(self, *workers: Process) -> Iterator[None]:
+        yield from self._wait(
+            lambda: all(Worker.objects.filter(worker_id__contains=f"-{worker.pid}-").exists() for worker in workers)
+        )
 
-    def _freeze(self, worker: subprocess.Popen[bytes]) -> Iterator[None]:
+    def _until_at_work(self, worker: Process) -> Iterator[None]:
+        yield from self._wait(self._running_in(worker).exists)
+
+    def _until_done(self, wanted: int) -> Iterator[None]:
+        """Until so many have ended, or none has for long: the rest is lost then."""
+        advances = True
+        while advances and self.done < wanted:
+            before = self.done
+            yield from self._wait(partial(self._has_advanced, before), give_up=False)
+            advances = self.done > before
+
+    def _wait(self, look: Callable[[], bool], *, give_up: bool = True) -> Iterator[None]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not look():
+            if any(worker.poll() is not None for worker in self._alive):
+                raise DrillImpossible("a worker of the drill has ended by itself; what it says is above")
+            if time.monotonic() > deadline:
+                if give_up:
+                    raise DrillImpossible(f"the workers of the drill did nothing for {PATIENCE_SECONDS:.0f} seconds")
+                return
+            yield
+            time.sleep(0.02)
+
+    def _kill(self, worker: Process) -> None:
+        """Parent and child at once, as a lost machine would: nobody is left who knows, and the leases must run out."""
+        self._end(worker)
+        self.killed += 1
+        moment = database_now()
+        lost = self._running_in(worker).values_list("pk", "attempt")
+        self._interrupted += [(pk, attempt, moment) for pk, attempt in lost]
+
+    def _freeze(self, worker: Process) -> Iterator[None]:
         """Its jobs are taken over; then it goes on as if nothing had happened, and must not have any effect."""
         os.killpg(worker.pid, signal.SIGSTOP)
-        self._start_worker()
         until = time.monotonic() + self.lease + 3.0
         while time.monotonic() < until:
             time.sleep(0.1)
@@ -165,14 +194,9 @@ class Drill:
         os.killpg(worker.pid, signal.SIGCONT)
         time.sleep(1.0)  # or it would never come to do what it must not
 
-    def _kill_at_work(self, worker: subprocess.Popen[bytes]) -> None:
-        """Parent and child at once, as a lost machine would: nobody is left who knows, and the leases must run out."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not self._running().exists() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        _kill(worker)
-        moment = database_now()
-        self._interrupted += [(pk, attempt, moment) for pk, attempt in self._running().values_list("pk", "attempt")]
+    def _has_advanced(self, before: int) -> bool:
+        self.done = self._probes().filter(status__in=FINISHED).count()
+        return self.done > before
 
     def _recovery(self) -> Iterator[float]:
         for job_id, attempt, moment in self._interrupted:
@@ -183,10 +207,11 @@ class Drill:
     def _probes(self) -> QuerySet[Job]:
         return Job.objects.filter(correlation_id=self.correlation_id, task=drill_probe.name)
 
-    def _running(self) -> QuerySet[Job]:
-        return self._probes().filter(status=JobStatus.RUNNING)
+    def _running_in(self, worker: Process) -> QuerySet[Job]:
+        """The id of a worker holds the pid of its parent."""
+        return self._probes().filter(status=JobStatus.RUNNING, worker_id__contains=f"-{worker.pid}-")
 
-    def _start_worker(self) -> subprocess.Popen[bytes]:
+    def _start_worker(self) -> Process:
         """`rqworker`, as an operator starts it, for the drill's lane alone."""
         environment = os.environ | {
             "QUEUE_LEASE_SECONDS": str(self.lease),
@@ -198,11 +223,11 @@ class Drill:
             env=environment,
             start_new_session=True,
         )
-        self._workers.append(worker)
+        self._alive.append(worker)
         return worker
 
-
-def _kill(worker: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(worker.pid, signal.SIGKILL)
-    worker.wait()
+    def _end(self, worker: Process) -> None:
+        self._alive.remove(worker)
+        with suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()

@@ -102,7 +102,7 @@ def try_mutants(stage: Stage, backend: str) -> Iterator[Verdict]:
         evidence = trial.way.play(stage, trial.fatals)
         yield Verdict(f"without {trial.mutant}", None, "", violations(evidence), evidence.seconds)
         evidence = trial.way.play(stage, trial.fatals, mutant=MUTANTS[trial.mutant], within=PATIENCE)
-        caught = violations(evidence)
+        caught = list(trial.breaks(evidence))
         verdict = Verdict(f"with {trial.mutant}", None, "", [] if caught else ["NOT CAUGHT"], evidence.seconds)
         verdict.caught = caught
         yield verdict

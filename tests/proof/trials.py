@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from tests.probe import tasks as probe
 
+from . import checker
+from .checker import Rule
 from .evidence import Evidence
 from .points import Fatal
 from .stage import WORDS, Run, Stage
@@ -24,10 +26,12 @@ class Trial:
     """
     Attributes:
         mutant: its name in MUTANTS.
+        breaks: the rule that it breaks; being caught by another one is not enough.
         backends: where it is played.
     """
 
     mutant: str
+    breaks: Rule
     way: Way
     fatals: tuple[Fatal, ...] = ()
     backends: tuple[str, ...] = ("sqlite",)
@@ -100,16 +104,27 @@ _order = Way("four of one key", four_of_one_key, targets=(), services=("worker",
 _clock = Way("a second worker", a_second_worker_comes, targets=(), services=("worker",), done=jobs_have_ended)
 
 TRIALS = (
-    Trial("no attempt fence", _freeze, backends=("sqlite", "postgresql")),
-    Trial("no fence at all", _freeze, backends=("sqlite", "postgresql")),
-    Trial("no order", _order, backends=("sqlite", "postgresql")),
-    Trial("ring without row", _message, (ANSWER_STORED,)),
-    Trial("enqueue outside the transaction", _message, (STORED,)),
-    Trial("answer before commit", _message, (ANSWERED,)),
-    Trial("swallowed error", Way("busy", one_message, targets=(), faults=(BUSY,))),
-    Trial("blind resend", Way("no news", one_message, targets=(), faults=(LATE,)), (POSTED,)),
-    Trial("deferred begin", Way("a crowd", a_crowd_writes, targets=(), faults=(COPIES,))),
-    Trial("worker's clock", _clock, backends=("postgresql",)),
-    Trial("no rescue by workers", _message, (CLAIMED,)),
-    Trial("late news wins", Way("late news", one_message, targets=(), faults=(REORDERED,))),
+    Trial("no attempt fence", checker.only_the_last_attempt_writes, _freeze, backends=("sqlite", "postgresql")),
+    Trial("no fence at all", checker.every_attempt_is_written_down, _freeze, backends=("sqlite", "postgresql")),
+    Trial("no order", checker.one_at_a_time_and_the_oldest_first, _order, backends=("sqlite", "postgresql")),
+    Trial("ring without row", checker.every_message_is_sent_once, _message, (ANSWER_STORED,)),
+    Trial("enqueue outside the transaction", checker.every_inbound_message_has_its_account, _message, (STORED,)),
+    Trial("answer before commit", checker.what_was_taken_is_stored_once, _message, (ANSWERED,)),
+    Trial("swallowed error", checker.every_message_is_sent_once, Way("busy", one_message, targets=(), faults=(BUSY,))),
+    Trial(
+        "blind resend",
+        checker.every_message_is_sent_once,
+        Way("no news", one_message, targets=(), faults=(LATE,)),
+        (POSTED,),
+    ),
+    Trial(
+        "deferred begin",
+        checker.what_was_taken_is_stored_once,
+        Way("a crowd", a_crowd_writes, targets=(), faults=(COPIES,)),
+    ),
+    Trial("worker's clock", checker.no_living_worker_is_robbed, _clock, backends=("postgresql",)),
+    Trial("no rescue by workers", checker.every_job_has_ended, _message, (CLAIMED,)),
+    Trial(
+        "late news wins", checker.no_news_is_forgotten, Way("late news", one_message, targets=(), faults=(REORDERED,))
+    ),
 )
