@@ -12,12 +12,14 @@ import socket
 import subprocess
 import sys
 import time
+from errno import EADDRINUSE
 from pathlib import Path
 
 import django
 import httpx
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import DatabaseError
 
 from .environment import Environment
 
@@ -68,13 +70,16 @@ def keep_new_secret_key() -> str:
 
 
 def require_free(name: str, port: int) -> None:
-    """Raises SystemExit when something listens on `port`: one line here, and a page of them in a server's log."""
+    """Raises SystemExit when nobody can listen on `port`: one line here, and a page of them in a server's log."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise SystemExit(f"Port {port} is in use. Choose another: {name}={port + 10} make run") from None
+        except OverflowError:
+            raise SystemExit(f"{name} must be between 1 and 65535") from None
+        except OSError as error:
+            why = "is in use" if error.errno == EADDRINUSE else f"cannot be used ({error.strerror})"
+            raise SystemExit(f"Port {port} {why}. Choose another: {name}={port + 10} make run") from None
 
 
 def prepare() -> None:
@@ -85,7 +90,7 @@ def prepare() -> None:
 
     try:
         call_command("setup", skip_checks=False)
-    except CommandError as error:
+    except (CommandError, DatabaseError) as error:  # also Django's own word for a file that is locked or read-only
         raise SystemExit(str(error)) from None
     if add_demo_knowledge(Workspace.objects.get(slug="default")):
         print("Demo knowledge: a small shop's, in English and Portuguese.")

@@ -17,7 +17,10 @@ env = Environment(Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env"))
 
 # What a running installation writes: the SQLite file, collected static files, the twin's journal.
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
-(VAR_DIR / "static").mkdir(parents=True, exist_ok=True)
+try:
+    (VAR_DIR / "static").mkdir(parents=True, exist_ok=True)
+except OSError as error:
+    raise SystemExit(f"VAR_DIR cannot be written to: {error}") from None
 
 # --- Django ---------------------------------------------------------------------------------------------------------
 SECRET_KEY = env.str("SECRET_KEY")

@@ -7,11 +7,12 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -156,6 +157,27 @@ def test_a_port_in_use_is_one_line(dev_env: dict[str, str], offset: int) -> None
 def test_a_broken_env_file_is_one_line(dev_env: dict[str, str], env_file: Path, lines: str, expected: str) -> None:
     env_file.write_text(lines)
     assert refused(dev_env) == f"{env_file}, {expected}"
+
+
+def test_a_port_that_does_not_exist_is_one_line(dev_env: dict[str, str]) -> None:
+    assert refused(dev_env | {"PORT": "70000"}) == "PORT must be between 1 and 65535"
+
+
+def test_a_place_that_cannot_be_written_to_is_one_line(dev_env: dict[str, str], env_file: Path) -> None:
+    env_file.touch()
+    answer = refused(dev_env | {"VAR_DIR": str(env_file)})
+    assert answer.startswith("VAR_DIR cannot be written to: ")
+    assert "\n" not in answer
+
+
+def test_a_database_that_is_locked_is_no_traceback(dev_env: dict[str, str]) -> None:
+    path = dev_env["DATABASE_URL"].removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("BEGIN IMMEDIATE")
+        answer = refused(dev_env)
+    assert "database is locked" in answer
+    assert "Traceback" not in answer
 
 
 def test_a_real_account_needs_a_public_address(dev_env: dict[str, str], env_file: Path) -> None:
