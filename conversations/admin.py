@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.text import Truncator
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
@@ -17,7 +18,7 @@ from queueing.models import Job
 from queueing.pagination import CappedPaginator
 from queueing.read_only import ReadOnlyAdmin
 
-from .labels import delivery_label, outcome_label, state_label
+from .labels import delivery_label, kind_label, outcome_label, state_label
 from .models import ChannelAccount, Contact, Conversation, KnowledgeEntry, Message, Outcome, Workspace
 
 MAX_MESSAGES = 200  # of the transcript, the newest
@@ -122,15 +123,15 @@ class MessageAdmin(LargeTableAdmin):
     ordering = ("-id",)
     fieldsets = (
         (None, {"fields": ("text", ("direction", "author", "kind"), ("conversation", "seq", "channel_account"))}),
-        (_("Delivery"), {"fields": (("delivery", "external_id"), ("error_code", "error_reason"))}),
-        (_("Account"), {"fields": (("became", "outcome_reason"), ("answer", "answers_seq", "part"))}),
+        (_("Delivery"), {"fields": (("delivery", "external_id"), ("error_code", "error"))}),
+        (_("Account"), {"fields": (("became", "why"), ("answer", "answers_seq", "part"))}),
         (_("Times"), {"fields": (("created_at", "sending_since", "sent_at"),)}),
         (_("As received"), {"fields": ("details", "raw"), "classes": ("collapse",)}),
     )
 
     @admin.display(description=_("message"))
     def words(self, message: Message) -> str:
-        return Truncator(message.text).chars(60) or f"[{message.kind}]"
+        return Truncator(message.text).chars(60) or f"[{kind_label(message)}]"
 
     @admin.display(description=_("delivery"))
     def delivery(self, message: Message) -> str:
@@ -139,6 +140,14 @@ class MessageAdmin(LargeTableAdmin):
     @admin.display(description=_("outcome"))
     def became(self, message: Message) -> str:
         return outcome_label(message) or NOTHING
+
+    @admin.display(description=_("error"))
+    def error(self, message: Message) -> str:
+        return gettext(message.error_reason) or NOTHING
+
+    @admin.display(description=_("reason"))
+    def why(self, message: Message) -> str:
+        return gettext(message.outcome_reason) or NOTHING
 
     @admin.display(description=_("at"))
     def at(self, message: Message) -> str:

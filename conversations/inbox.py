@@ -80,7 +80,9 @@ def receive(inbound: InboundMessage, *, account: ChannelAccount, now: datetime) 
             if message.outcome == Outcome.WAITING:
                 answer_later(conversation, correlation_id=inbound.external_id)
             if conversation.state == State.IDLE:
-                lifecycle.move(conversation, State.IN_PROGRESS, actor="contact", reason=gettext_noop("wrote again"), now=now)
+                lifecycle.move(
+                    conversation, State.IN_PROGRESS, actor="contact", reason=gettext_noop("wrote again"), now=now
+                )
     except IntegrityError:
         if _is_stored(inbound, account):  # the same message, delivered twice at once: the other one won
             return None

@@ -1,6 +1,8 @@
-"""The colours and signs that operators read a conversation by."""
+"""The colours, signs and words that operators read a conversation by."""
 
 from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
 
 from queueing.display import label
 
@@ -42,6 +44,19 @@ TICKS = {  # names of Material symbols, which unfold brings along
     DeliveryStatus.SUPPRESSED: "block",
 }
 
+KINDS = {  # a channel may know more; those are shown by their own names
+    "text": _("text"),
+    "image": _("picture"),
+    "audio": _("audio"),
+    "video": _("video"),
+    "document": _("document"),
+    "sticker": _("sticker"),
+    "location": _("location"),
+    "contacts": _("contacts"),
+    "button": _("button"),
+    "interactive": _("choice"),
+}
+
 
 def state_label(conversation: Conversation) -> str:
     """Where the conversation stands."""
@@ -64,3 +79,8 @@ def outcome_label(message: Message) -> str:
 def tick(message: Message) -> str:
     """The sign for how far an outbound message has come."""
     return TICKS.get(DeliveryStatus(message.delivery_status), "")
+
+
+def kind_label(message: Message) -> str:
+    """What the message is, where its text does not say it."""
+    return str(KINDS.get(message.kind, message.kind))

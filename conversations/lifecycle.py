@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from queueing.context import JobContext
 from queueing.periodic import periodic
@@ -65,7 +66,7 @@ def process_idle(context: JobContext) -> None:
     quiet = Conversation.objects.filter(
         state=State.IN_PROGRESS, last_message_at__lte=now - timedelta(minutes=settings.CONVERSATION_IDLE_MINUTES)
     )
-    _move_all(context, quiet, State.IDLE, reason="quiet", now=now)
+    _move_all(context, quiet, State.IDLE, reason=gettext_noop("quiet"), now=now)
 
 
 @periodic(every=EVERY)
@@ -79,7 +80,7 @@ def process_expired(context: JobContext) -> None:
     ):
         for state in states:
             expired = Conversation.objects.filter(state=state, last_message_at__lte=now - timedelta(minutes=minutes))
-            _move_all(context, expired, State.EXPIRED, reason="nobody wrote any more", now=now)
+            _move_all(context, expired, State.EXPIRED, reason=gettext_noop("nobody wrote any more"), now=now)
 
 
 def _move_all(
@@ -102,7 +103,7 @@ def _move_all(
             )
             if to in CLOSED:
                 Message.objects.filter(conversation__in=moved, outcome=Outcome.WAITING).update(
-                    outcome=Outcome.DEAD, outcome_reason=f"the conversation was closed: {to}"
+                    outcome=Outcome.DEAD, outcome_reason=gettext_noop("the conversation was closed")
                 )
         if len(moved) < BATCH:
             return

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+
+def languages() -> list[tuple[str, str]]:
+    """Those that the product's own words are translated into."""
+    return settings.LANGUAGES
 
 
 class Workspace(models.Model):
@@ -14,7 +21,9 @@ class Workspace(models.Model):
 
     name = models.CharField(_("name"), max_length=100)
     slug = models.SlugField(_("slug"), unique=True)
-    locale = models.CharField(_("language"), max_length=10, default="en")
+    locale = models.CharField(
+        _("language"), max_length=10, default="en", choices=languages, help_text=_("in which contacts are written to")
+    )
     instructions = models.TextField(_("instructions for the assistant"), blank=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
@@ -193,7 +202,7 @@ class DeliveryStatus(models.TextChoices):
     READ = "read", _("read")
     UNDELIVERED = "undelivered", _("undelivered")
     FAILED = "failed", _("failed")  # certainly not sent, for good
-    CANCELED = "canceled", _("cancelled")
+    CANCELED = "canceled", pgettext_lazy("message", "cancelled")
     SUPPRESSED = "suppressed", _("suppressed")  # the contact has opted out
 
 
@@ -205,7 +214,7 @@ class Outcome(models.TextChoices):
     MERGED = "merged", _("answered with its burst")  # the answer hangs on the last message of the burst
     HUMAN = "human", _("given to a person")
     SUPPRESSED = "suppressed", _("suppressed")  # opt-out or keyword
-    DEAD = "dead", _("dead")  # with a visible reason
+    DEAD = "dead", pgettext_lazy("message", "dead")  # with a visible reason
 
 
 class Message(models.Model):

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from queueing.backoff import Backoff
 from queueing.context import JobContext
@@ -101,14 +102,14 @@ def give_up_delivery(message_id: int) -> None:
     """The job that should have sent a message is dead: say so at the message, and give the conversation to a person."""
     now = timezone.now()
     with transaction.atomic():
-        if delivery.record_failure(message_id, code="", reason="gave up sending"):
-            _hand_over(message_id, "a message could not be sent", now)
+        if delivery.record_failure(message_id, code="", reason=gettext_noop("gave up sending")):
+            _hand_over(message_id, gettext_noop("a message could not be sent"), now)
 
 
 def _send(context: JobContext, message: Message) -> None:
     if message.conversation.contact.opted_out_at:
         with context.complete():
-            _settle(message, DeliveryStatus.SUPPRESSED, error_reason="the contact has opted out")
+            _settle(message, DeliveryStatus.SUPPRESSED, error_reason=gettext_noop("the contact has opted out"))
         return
     channel, outgoing = get_channel(message.channel_account.channel), _outgoing(message)
     try:
@@ -124,7 +125,7 @@ def _send(context: JobContext, message: Message) -> None:
     except OutcomeUnknown as error:
         with context.fenced():
             _settle(message, DeliveryStatus.UNKNOWN, error_reason=str(error))
-        raise Defer("the outcome of the send is not known", after=LOOKUPS[0]) from error
+        raise Defer(gettext_noop("the outcome of the send is not known"), after=LOOKUPS[0]) from error
     except NotSent as error:
         with context.complete():
             _refused(message, error)
@@ -161,10 +162,10 @@ def _look_up(context: JobContext, message: Message) -> None:
     if later:
         with context.fenced():
             _settle(message, DeliveryStatus.UNKNOWN)
-        raise Defer("the outcome of the send is not known", after=later[0] - age)
+        raise Defer(gettext_noop("the outcome of the send is not known"), after=later[0] - age)
     with context.complete():
-        delivery.record_failure(message.pk, code="", reason="no trace of it at the provider")
-        _hand_over(message.pk, "it is not known whether a message was sent", timezone.now())
+        delivery.record_failure(message.pk, code="", reason=gettext_noop("no trace of it at the provider"))
+        _hand_over(message.pk, gettext_noop("it is not known whether a message was sent"), timezone.now())
 
 
 def _wait(error: SendLater) -> Defer | Retry:
@@ -196,7 +197,7 @@ def _refused(message: Message, error: NotSent) -> None:
         )
         _settle(message, DeliveryStatus.SUPPRESSED, error_code=error.code, error_reason=error.reason[:300])
     elif delivery.record_failure(message.pk, code=error.code, reason=error.reason):
-        _hand_over(message.pk, f"a message could not be sent ({error.code})", timezone.now())
+        _hand_over(message.pk, gettext_noop("a message could not be sent"), timezone.now())
 
 
 def _hand_over(message_id: int, reason: str, now: datetime) -> None:

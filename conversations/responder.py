@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from queueing.backoff import Backoff
 from queueing.context import JobContext
@@ -87,7 +88,7 @@ def give_up_answering(conversation_id: int) -> None:
         waiting = Message.objects.filter(conversation=conversation, outcome=Outcome.WAITING)
         if not waiting.exists():
             return
-        handoff.hand_over(conversation, actor="system", reason="the assistant could not answer", now=now)
+        handoff.hand_over(conversation, actor="system", reason=gettext_noop("the assistant could not answer"), now=now)
         with translation.override(conversation.workspace.locale):
             apology = _("Sorry, I cannot answer right now. Someone from our team will write to you here.")
         outbox.send(conversation, apology, author=Author.SYSTEM, now=now)
@@ -164,14 +165,18 @@ def _store(burst: _Burst, reply: Reply) -> None:
     )
     answered = Message.objects.filter(pk__in=burst.message_ids, outcome=Outcome.WAITING)
     if conversation.handoff_token != burst.handoff_token or conversation.state not in ANSWERABLE:
-        outbox.keep_draft(conversation, reply.text, author=Author.ASSISTANT, now=now, reason="overtaken by a person")
+        outbox.keep_draft(
+            conversation, reply.text, author=Author.ASSISTANT, now=now, reason=gettext_noop("overtaken by a person")
+        )
     elif conversation.contact.opted_out_at:
         outbox.keep_draft(
-            conversation, reply.text, author=Author.ASSISTANT, now=now, reason="the contact has opted out"
+            conversation, reply.text, author=Author.ASSISTANT, now=now, reason=gettext_noop("the contact has opted out")
         )
-        answered.update(outcome=Outcome.SUPPRESSED, outcome_reason="the contact has opted out")
+        answered.update(outcome=Outcome.SUPPRESSED, outcome_reason=gettext_noop("the contact has opted out"))
     elif _superseded(burst, conversation, now):
-        outbox.keep_draft(conversation, reply.text, author=Author.ASSISTANT, now=now, reason="newer messages came")
+        outbox.keep_draft(
+            conversation, reply.text, author=Author.ASSISTANT, now=now, reason=gettext_noop("newer messages came")
+        )
         Conversation.objects.filter(pk=conversation.pk).update(superseded_seq=burst.first_seq)
         answer_later(conversation)
     else:
@@ -200,6 +205,8 @@ def _answer(burst: _Burst, reply: Reply, conversation: Conversation, now: dateti
     messages.update(outcome=Outcome.MERGED, answer=parts[0])
     messages.filter(seq=burst.last_seq).update(outcome=Outcome.ANSWERED)
     if conversation.state != State.IN_PROGRESS:
-        lifecycle.move(conversation, State.IN_PROGRESS, actor="assistant", reason="answered", now=now)
+        lifecycle.move(conversation, State.IN_PROGRESS, actor="assistant", reason=gettext_noop("answered"), now=now)
     if reply.handoff:
-        handoff.hand_over(conversation, actor="assistant", reason=reply.handoff_reason or "asked for a person", now=now)
+        handoff.hand_over(
+            conversation, actor="assistant", reason=reply.handoff_reason or gettext_noop("asked for a person"), now=now
+        )

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,7 +47,7 @@ class Every:
         return self.latest(moment) + self.interval
 
     def __str__(self) -> str:
-        return f"every {self.interval}"
+        return gettext("every %(interval)s") % {"interval": self.interval}
 
 
 @dataclass(frozen=True, slots=True)

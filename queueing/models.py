@@ -10,6 +10,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from .cadence import validate_cron, validate_time_zone
 
@@ -151,13 +152,13 @@ class Job(models.Model):
 class AttemptOutcome(models.TextChoices):
     """How one execution ended."""
 
-    SUCCEEDED = "succeeded", _("succeeded")
+    SUCCEEDED = "succeeded", pgettext_lazy("attempt", "succeeded")
     FAILED = "failed", _("failed")  # the handler raised
     DEFERRED = "deferred", _("deferred")  # the handler asked to run later; nothing is charged
     TIMED_OUT = "timed_out", _("timed out")
     CRASHED = "crashed", _("crashed")  # the process died; charged only when the job ran alone
     RELEASED = "released", _("released")  # given back at shutdown; nothing is charged
-    CANCELLED = "cancelled", _("cancelled")
+    CANCELLED = "cancelled", pgettext_lazy("attempt", "cancelled")
 
 
 class Attempt(models.Model):

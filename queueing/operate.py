@@ -9,6 +9,7 @@ from functools import partial
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from .backends import get_backend
 from .clock import database_now
@@ -127,7 +128,7 @@ def _cancel(job_id: int, report: Report) -> None:
                 lock_ordering_keys([job.ordering_key])
                 changed, where = (
                     row.filter(status__in=WAITING).update(
-                        status=JobStatus.CANCELLED, finished_at=now, reason="cancelled by a person"
+                        status=JobStatus.CANCELLED, finished_at=now, reason=gettext_noop("cancelled by a person")
                     ),
                     report.done,
                 )

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models import QuerySet
+from django.utils.translation import gettext_noop
 
 from .clock import sql_time
 from .current import working_on
@@ -84,7 +85,7 @@ def fail(job: Job, error: BaseException, *, now: datetime) -> bool:
         lock_ordering_keys([job.ordering_key])
         cancelled = _ours(job).select_for_update().values_list("cancel_requested", flat=True).first()
         if cancelled and verdict.again is not None:  # asked for while it ran, and it never looked: not run again
-            ended = _finish(job, JobStatus.CANCELLED, now=now, reason="cancelled while it ran")
+            ended = _finish(job, JobStatus.CANCELLED, now=now, reason=gettext_noop("cancelled while it ran"))
         elif verdict.outcome == AttemptOutcome.CANCELLED:
             ended = _finish(job, JobStatus.CANCELLED, now=now, reason=verdict.reason)
         elif verdict.again is not None and not _expired(job, now + verdict.again):
@@ -106,11 +107,15 @@ def crash(job: Job, *, now: datetime) -> bool:
     crashes = job.crashes + 1 if job.suspect else job.crashes
     with transaction.atomic():
         if job.cancel_requested:
-            ended = _finish(job, JobStatus.CANCELLED, now=now, reason="cancelled while its worker died")
+            ended = _finish(job, JobStatus.CANCELLED, now=now, reason=gettext_noop("cancelled while its worker died"))
         elif crashes >= MAX_CRASHES:
-            ended = die(job, now=now, reason=f"its process died {crashes} times while it ran alone", crashes=crashes)
+            ended = die(
+                job, now=now, reason=gettext_noop("its process died each time that it ran alone"), crashes=crashes
+            )
         else:
-            ended = wait_again(job, run_after=now, now=now, reason="its worker died", crashes=crashes, suspect=True)
+            ended = wait_again(
+                job, run_after=now, now=now, reason=gettext_noop("its worker died"), crashes=crashes, suspect=True
+            )
         if ended:
             _attempt(job, AttemptOutcome.CRASHED, now).save(force_insert=True)
     return ended
@@ -173,7 +178,7 @@ def _judge(job: Job, error: BaseException) -> _Verdict:
     if isinstance(error, (Released, LeaseLost)):  # a lease that nobody has taken: nothing was wrong with the job
         return _Verdict(AttemptOutcome.RELEASED, timedelta(0), reason, job.failures)
     if isinstance(error, JobCancelled):
-        return _Verdict(AttemptOutcome.CANCELLED, None, "cancelled while it ran", job.failures)
+        return _Verdict(AttemptOutcome.CANCELLED, None, gettext_noop("cancelled while it ran"), job.failures)
     if isinstance(error, Defer):
         return _Verdict(AttemptOutcome.DEFERRED, min(error.after, MAX_DELAY), mask(_words(error)), job.failures)
     outcome = AttemptOutcome.TIMED_OUT if isinstance(error, JobTimedOut) else AttemptOutcome.FAILED

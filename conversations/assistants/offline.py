@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from conversations.knowledge import fits, terms, words
 
@@ -29,7 +30,9 @@ class OfflineAssistant(Assistant):
     def reply(self, question: Question, *, timeout: float) -> Reply:
         with translation.override(question.locale):
             if any(asks_for_a_person(text) for text in question.texts):
-                return Reply(str(HANDOFF_TEXT), handoff=True, handoff_reason=_("asked for a person"), model="offline")
+                return Reply(
+                    str(HANDOFF_TEXT), handoff=True, handoff_reason=gettext_noop("asked for a person"), model="offline"
+                )
             return Reply("\n\n".join(self._paragraphs(question)), model="offline")
 
     def _paragraphs(self, question: Question) -> Iterator[str]:

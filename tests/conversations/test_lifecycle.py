@@ -63,7 +63,7 @@ def test_a_message_that_nobody_answered_is_accounted_for_when_its_conversation_e
     process_expired.enqueue()
     work()
     assert Message.objects.get().outcome == Outcome.DEAD
-    assert "expired" in Message.objects.get().outcome_reason
+    assert "closed" in Message.objects.get().outcome_reason
 
 
 def test_more_than_one_batch_is_moved_and_running_again_changes_nothing(

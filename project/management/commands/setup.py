@@ -43,7 +43,9 @@ class Command(BaseCommand):
         self.stdout.write(f"Database: {steps} migrations applied." if steps else "Database: up to date.")
 
     def _workspace(self) -> Workspace:
-        workspace, created = Workspace.objects.get_or_create(slug="default", defaults={"name": "Recado"})
+        workspace, created = Workspace.objects.get_or_create(
+            slug="default", defaults={"name": "Recado", "locale": settings.LANGUAGE_CODE}
+        )
         if created:
             self.stdout.write(f"Workspace: {workspace} made.")
         return workspace
