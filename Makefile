@@ -8,9 +8,10 @@ PYTHON = $(firstword $(foreach name,$(PYTHONS),$(shell \
 COMPILE := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes --no-emit-index-url
 # Linters and tests know nothing of a developer's .env.
 CLEAN_ENV := ENV_FILE=/dev/null SECRET_KEY=for-linters-only SANDBOX=1
+MESSAGES := --locale pt_BR --ignore '.venv*'
 FIND_CHROMIUM := { command -v chromium || command -v google-chrome; } >/dev/null
 
-.PHONY: run setup test lint browser lock clean
+.PHONY: run setup test lint browser lock messages clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed
@@ -39,6 +40,13 @@ lock: setup
 	$(COMPILE) requirements.in -o requirements.txt
 	$(COMPILE) requirements-tracing.in -o requirements-tracing.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+
+# After a text was added or changed: then translate what is empty or fuzzy, and run it again. It needs GNU gettext.
+messages: setup
+	$(CLEAN_ENV) $(BIN)/python manage.py makemessages $(MESSAGES) --no-obsolete --add-location file \
+		--ignore tests --ignore bench
+	@sed -i.old '/^"POT-Creation-Date/d' */locale/*/LC_MESSAGES/*.po && rm */locale/*/LC_MESSAGES/*.old
+	$(CLEAN_ENV) $(BIN)/python manage.py compilemessages $(MESSAGES)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage* htmlcov artifacts
