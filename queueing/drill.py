@@ -129,7 +129,7 @@ class Drill:
             yield from self._until_up(victim, other)
             before, after = self.jobs * number // rounds, self.jobs * (number + 1) // rounds
             QueueService.enqueue_many((probe, {}) for _ in range(after - before))
-            yield from self._until_at_work(victim)
+            yield from self._until_at_work(victim, after)
             if number < self.kills:
                 self._kill(victim)
                 victim, other = other, self._start_worker()
@@ -153,8 +153,9 @@ class Drill:
             lambda: all(Worker.objects.filter(worker_id__contains=f"-{worker.pid}-").exists() for worker in workers)
         )
 
-    def _until_at_work(self, worker: Process) -> Iterator[None]:
-        yield from self._wait(self._running_in(worker).exists)
+    def _until_at_work(self, worker: Process, wanted: int) -> Iterator[None]:
+        """Or until there is nothing left to work on."""
+        yield from self._wait(lambda: self._running_in(worker).exists() or self._has_advanced(wanted - 1))
 
     def _until_done(self, wanted: int) -> Iterator[None]:
         """Until so many have ended, or none has for long: the rest is lost then."""

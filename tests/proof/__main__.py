@@ -27,6 +27,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proof")
     parser.add_argument("--backend", choices=BACKENDS, help="only on this one")
     parser.add_argument("--mutants", action="store_true", help="try whether broken products are caught, instead")
+    parser.add_argument("--storm", type=float, help="so many seconds of a storm, instead")
     parser.add_argument("--way", action="append", help="only this way of a message")
     parser.add_argument("--sample", type=int, help="only so many points, by chance")
     parser.add_argument("--seed", type=int, default=0)
@@ -63,7 +64,7 @@ def _run(name: str, backend: Backend, listener: socket.socket, directory: Path, 
 
     django.setup()
     from .stage import Stage
-    from .sweep import Report, sample, sweep, try_mutants
+    from .sweep import Report, sample, sweep, try_mutants, try_storm
     from .ways import WAYS
 
     report, began = Report(name), time.monotonic()
@@ -73,6 +74,8 @@ def _run(name: str, backend: Backend, listener: socket.socket, directory: Path, 
         verdicts = (
             try_mutants(stage, name)
             if options.mutants
+            else [try_storm(stage, options.seed, options.storm)]
+            if options.storm
             else sample(stage, size=options.sample, seed=options.seed, seconds=options.seconds, ways=ways)
             if options.sample
             else sweep(stage, ways)

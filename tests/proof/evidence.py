@@ -31,6 +31,7 @@ TABLES = {
     """,
     "events": "SELECT * FROM conversations_event ORDER BY id",
 }
+EVERYONE = "%"
 FINISHED = ("succeeded", "dead", "cancelled")
 ALL_NEWS = ({"sent", "delivered", "read"}, {"failed"}, {"sent", "undelivered"})  # of a message on WhatsApp
 
@@ -46,6 +47,7 @@ class Evidence:
         exchanges: every request both ways.
         points: what the armed processes passed: (role, life, nth, name).
         killed: where processes were killed: (role, life, nth, side, name, pid).
+        stormy: processes were killed and frozen so often that a webhook may have been refused, or have come in vain.
         seconds: how long the run took.
     """
 
@@ -58,12 +60,14 @@ class Evidence:
     exchanges: list[Row] = field(default_factory=list)
     points: list[tuple[str, int, int, str]] = field(default_factory=list)
     killed: list[tuple[str, int, int, str, str, int]] = field(default_factory=list)
+    stormy: bool = False
     seconds: float = 0.0
 
     @classmethod
     def gather(cls, stage: Stage, run: Run) -> Evidence:
         """As things are now."""
         evidence = cls.of_ledger(lambda sql: stage.backend.rows(run.installation.database, sql))
+        evidence.stormy = run.contact == EVERYONE
         evidence.ask(stage.twin_journal, contact=run.contact)
         evidence.read_points(run.journal)
         return evidence
@@ -73,10 +77,12 @@ class Evidence:
         return cls(**{name: [_plain(row) for row in rows(sql)] for name, sql in TABLES.items()})
 
     def ask(self, journal: Path, *, contact: str) -> None:
-        """Take what the twin knows of a contact (`%` for all), from its own file."""
+        """Take what the twin knows of a contact, or of EVERYONE, from its own file."""
         database = sqlite3.connect(journal, timeout=5)
         database.row_factory = sqlite3.Row
-        messages = database.execute("SELECT * FROM message WHERE ? IN (sender, recipient, '%') ORDER BY seq", [contact])
+        messages = database.execute(
+            "SELECT * FROM message WHERE ? IN (sender, recipient, ?) ORDER BY seq", [contact, EVERYONE]
+        )
         for message in map(dict, messages):
             if message["direction"] == "inbound":
                 self.written.append(message)
@@ -113,6 +119,14 @@ class Evidence:
             self.is_at_rest()
             and bool(self.written)
             and {message["sid"] for message in self.written} <= self.taken
+            and self.taken <= {message["external_id"] for message in self.messages}
+            and all(self.news_are_out(message) for message in self.accepted)
+        )
+
+    def has_calmed(self) -> bool:
+        """As `is_complete`, where a webhook may have met with two deaths, and Twilio has given up."""
+        return (
+            self.is_at_rest()
             and self.taken <= {message["external_id"] for message in self.messages}
             and all(self.news_are_out(message) for message in self.accepted)
         )

@@ -42,7 +42,7 @@ from tests.stand_ins.twin import TwinProcess
 
 from . import points
 from .backends import Backend, Installation
-from .evidence import Evidence
+from .evidence import EVERYONE, Evidence
 from .mutants import Mutant
 from .points import Fatal, Points
 
@@ -121,6 +121,7 @@ class Stage:
         services: tuple[str, ...] = ("web", "worker"),
         done: Callable[[Evidence], bool] | None = None,
         mutant: Mutant | None = None,
+        everyone: bool = False,
         within: float = 20,
     ) -> Evidence:
         """Start the services, let `act` happen, and wait until everything has come to its end.
@@ -129,13 +130,14 @@ class Stage:
             faults: what the twin does wrong to this run's contact.
             done: whether everything that is to happen has happened.
             mutant: what is broken in the services.
+            everyone: the faults are for all contacts, and all are judged; then no other run may be on this stage.
             within: seconds until it is taken as it is.
         """
         self.installations += 1
         number = self.installations
         run = Run(
             self.backend.fresh(number),
-            f"whatsapp:+1555{number:07}",
+            EVERYONE if everyone else f"whatsapp:+1555{number:07}",
             fatals,
             self.directory / f"points{number}.tsv",
             mutant,
@@ -143,7 +145,8 @@ class Stage:
         os.environ["PROBE_JOURNAL"] = str(self.directory / f"probe{number}")
         if mutant and mutant.statements:
             self.in_installation(run, partial(_execute, mutant.statements))
-        self.twin.play([{**fault, "match": {"to": run.contact, **fault.get("match", {})}} for fault in faults])
+        whom = {} if everyone else {"to": run.contact}
+        self.twin.play([{**fault, "match": {**whom, **fault.get("match", {})}} for fault in faults])
         began = time.monotonic()
         try:
             for service in services:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from .chaos import storm
 from .checker import violations
 from .evidence import Evidence
 from .mutants import MUTANTS
@@ -92,6 +93,13 @@ def sample(stage: Stage, *, size: int, seed: int, seconds: float, ways: Sequence
         if time.monotonic() > until:
             return
         yield try_way(stage, way, fatal)
+
+
+def try_storm(stage: Stage, seed: int, seconds: float) -> Verdict:
+    evidence = storm(stage, seed, seconds)
+    harmed, answered = f"{len(evidence.killed)} times", len(evidence.accepted)
+    name = f"processes were killed or frozen {harmed}, {len(evidence.taken)} messages taken, {answered} answers sent"
+    return Verdict("storm", Fatal("any", seed, "by chance"), name, violations(evidence), evidence.seconds)
 
 
 def try_mutants(stage: Stage, backend: str) -> Iterator[Verdict]:
