@@ -27,9 +27,12 @@ from .rq_worker import RingWorker
 
 RING_SECONDS = 0.2  # for whoever has enqueued: there is no second try
 LISTEN_SECONDS = 0.5
-LULL_SECONDS = 0.02  # without a ring: time for RQ's books
-PAGE = 50  # rings that the books wait for without a lull
-PACE_SECONDS = 0.005  # between two rings: the worker that was woken has the interpreter to itself
+LULL_SECONDS = 0.1  # without a ring: time for RQ's books
+PAGE = 10  # rings that the books wait for without a lull
+# Between two rings the worker that was woken has the interpreter, and whoever enqueues the database, to themselves.
+# Where rings come one upon the other, the next one stands for more letters.
+PACE_SECONDS = 0.005
+SLOWEST_PACE_SECONDS = 0.02
 
 
 class RedisBackend(Backend):
@@ -52,15 +55,19 @@ class RedisBackend(Backend):
         redis = self._connect(1.0)
         patience = Patience(self.carrier, until=until)
         worker: RingWorker | None = None
+        pace = PACE_SECONDS
         while not until():
             try:
                 worker = worker or RingWorker(queue_names, name=name, connection=redis)
                 worker.report()
                 pending = len(worker.heard) + worker.refused
+                asked = time.monotonic()
                 came = worker.hear(LULL_SECONDS if pending else LISTEN_SECONDS)
                 if came:
                     wake()
-                    time.sleep(PACE_SECONDS)
+                    alone = time.monotonic() - asked > PACE_SECONDS
+                    pace = PACE_SECONDS if alone else min(pace * 2, SLOWEST_PACE_SECONDS)
+                    time.sleep(pace)
                 if pending >= PAGE or (pending and not came):
                     worker.enter()
                 patience.restored()

@@ -82,7 +82,7 @@ class RingQueue(Queue):
         if self.count:
             return
         made = Ring.of(job_id, self.name, self.connection, description=f"{_task_of(job_id)} #{job_id}")
-        with self.connection.pipeline() as pipeline:
+        with self.connection.pipeline(transaction=False) as pipeline:
             self.enqueue_job(made, pipeline=pipeline)
             pipeline.execute()
 
