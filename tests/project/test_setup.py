@@ -45,6 +45,13 @@ def test_setup_again_changes_nothing(twilio: Settings, capsys: pytest.CaptureFix
 
 
 @pytest.mark.django_db
+def test_the_workspace_writes_in_the_language_of_the_installation(settings: Settings) -> None:
+    settings.LANGUAGE_CODE = "pt-br"
+    call_command("setup")
+    assert Workspace.objects.get().locale == "pt-br"
+
+
+@pytest.mark.django_db
 def test_setup_takes_a_changed_token(twilio: Settings) -> None:
     call_command("setup")
     twilio.TWILIO_AUTH_TOKEN = "second token"
