@@ -155,7 +155,9 @@ else:
             "connection_class": Connection,
             "min_size": 1,
             "max_size": env.int("DATABASE_POOL_SIZE", default=10),
-            "reconnect_timeout": 4,  # then the next who asks tries anew, where the pool would wait ever longer
+            # Who asks in vain asks again, in his own way: the pool would try less and less often by itself.
+            "timeout": 5,
+            "reconnect_timeout": 4,
         },
         "connect_timeout": 2,
         # A server that is lost without a word is noticed; a statement whose client is gone, or gave up, is ended.
