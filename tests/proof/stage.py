@@ -22,12 +22,14 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
 from django.db import connections
+from django.utils.module_loading import import_string
 
 import queueing.parent
 import queueing.worker
@@ -35,6 +37,7 @@ from channels_twilio import views  # noqa: F401  (warm)
 from conversations import outbox
 from conversations.models import KnowledgeEntry, Workspace
 from queueing import backoff
+from queueing.backends import SCHEMES
 from queueing.parent import Parent
 from queueing.worker import Worker
 from tests.stand_ins.servers import PR_SET_PDEATHSIG, _prctl
@@ -95,6 +98,7 @@ class Stage:
         points.install()
         shorten_times()
         self.application = get_wsgi_application()
+        import_string(SCHEMES[urlsplit(settings.QUEUE_URL).scheme])  # warm too: boto3 takes long
         self.in_child(_prepare)
         inbound = f"{settings.PUBLIC_BASE_URL}/webhooks/twilio/inbound/"
         self.twin = TwinProcess(

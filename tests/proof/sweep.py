@@ -56,6 +56,9 @@ class Report:
         return [verdict for verdict in self.verdicts if verdict.violations]
 
 
+FIRST_GUESS = 8  # points of a target, in a sample
+
+
 def try_way(stage: Stage, way: Way, fatal: Fatal | None) -> Verdict:
     evidence = way.play(stage, (fatal,) if fatal else ())
     return Verdict(way.name, fatal, _killed_at(evidence, fatal), violations(evidence), evidence.seconds)
@@ -76,23 +79,24 @@ def sweep(stage: Stage, ways: Sequence[Way] = WAYS) -> Iterator[Verdict]:
 
 
 def sample(stage: Stage, *, size: int, seed: int, seconds: float, ways: Sequence[Way] = WAYS) -> Iterator[Verdict]:
-    """Some points of some targets. Each is first played without a kill, which tells how many points it passes.
+    """Some points, by chance. Where a target turns out to pass fewer than was guessed, the next guess knows it.
 
     Args:
         seconds: no further run is begun after so long.
     """
     until, luck = time.monotonic() + seconds, random.Random(seed)
-    candidates: list[tuple[Way, Fatal]] = []
     targets = [(way, target) for way in ways for target in way.targets]
-    for way, target in luck.sample(targets, k=min(size, len(targets))):
-        evidence = way.play(stage, (replace(target, nth=-1),))
-        yield Verdict(way.name, None, "", violations(evidence), evidence.seconds)
-        count = sum((role, life) == (target.role, target.life) for role, life, *_ in evidence.points)
-        candidates += [(way, replace(target, nth=nth + 1, side=side)) for nth in range(count) for side in SIDES]
-    for way, fatal in luck.sample(candidates, k=min(size, len(candidates))):
+    count = dict.fromkeys(targets, FIRST_GUESS)
+    for way, target in luck.choices(targets, k=size):
+        fatal = replace(target, nth=luck.randint(1, count[way, target]), side=luck.choice(SIDES))
+        evidence = way.play(stage, (fatal,))
+        verdict = Verdict(way.name, fatal, _killed_at(evidence, fatal), violations(evidence), evidence.seconds)
+        if not verdict.name:
+            passed = sum((role, life) == (target.role, target.life) for role, life, *_ in evidence.points)
+            count[way, target] = max(passed, 1)
+        yield verdict
         if time.monotonic() > until:
             return
-        yield try_way(stage, way, fatal)
 
 
 def try_storm(stage: Stage, seed: int, seconds: float) -> Verdict:

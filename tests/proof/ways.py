@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .evidence import Evidence
@@ -29,7 +29,7 @@ class Way:
     act: Callable[[Stage, Run], None]
     targets: tuple[Fatal, ...]
     first: tuple[Fatal, ...] = ()
-    faults: tuple[dict[str, Any], ...] = ()
+    faults: tuple[dict[str, Any], ...] = field(default=(), hash=False)
     services: tuple[str, ...] = ("web", "worker")
     done: Callable[[Evidence], bool] | None = None
 
