@@ -11,12 +11,14 @@ from typing import Any, cast
 import httpx
 from django.conf import settings
 from django.utils import timezone
+from opentelemetry.trace import SpanKind
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.rest import Client
 
 from conversations.channels import Channel, NotSent, OptedOut, OutcomeUnknown, OutgoingMessage, Receipt, SendLater
 from conversations.models import DeliveryStatus, Medium
 from queueing.masking import mask
+from queueing.tracing import span
 
 from .error_codes import Remedy, remedy_for
 from .models import TwilioSender
@@ -77,14 +79,17 @@ class TwilioChannel(Channel):
         credentials = cast(Credentials, prepared)
         transport = Transport(timeout=timeout)
         try:
-            message = _client(credentials, transport).messages.create(**_parameters(outgoing, credentials))
-            return _receipt(message)
+            with span("Twilio: send", SpanKind.CLIENT, {"messaging.operation.type": "send"}) as current:
+                message = _client(credentials, transport).messages.create(**_parameters(outgoing, credentials))
+                receipt = _receipt(message)
+                current.set_attribute("messaging.message.id", receipt.external_id)
+            return receipt
         except NEVER_SENT as error:
             raise SendLater(f"no connection to Twilio: {type(error).__name__}") from None
         except httpx.TransportError as error:
             raise OutcomeUnknown(f"no answer from Twilio: {type(error).__name__}") from None
         except (TwilioRestException, TwilioServiceException) as error:
-            raise _refusal(error, cast(httpx.Response, transport.answer)) from None
+            raise _refusal(error, cast(httpx.Response, transport.answer), outgoing) from None
         except UNPARSABLE as error:
             if transport.answer is None:
                 raise  # nothing was answered, so this is no answer's fault
@@ -161,10 +166,11 @@ def _is(outgoing: OutgoingMessage, message: Any) -> bool:
     return message.direction.startswith("outbound") and (message.body or "").strip() == outgoing.text.strip()
 
 
-def _refusal(error: Any, answer: httpx.Response) -> Exception:
-    """What an error answer means for the message. Its words may name the recipient: they are masked."""
+def _refusal(error: Any, answer: httpx.Response, outgoing: OutgoingMessage) -> Exception:
+    """What an error answer means for the message. Its words may name the recipient, or quote: they are masked."""
     code = error.code if error.code != answer.status_code else None  # the SDK puts the status where no code came
-    reason = mask(getattr(error, "detail", None) or getattr(error, "title", None) or error.msg)
+    words = getattr(error, "detail", None) or getattr(error, "title", None) or error.msg
+    reason = mask(words, outgoing.recipient, outgoing.text)
     named = f"{code or answer.status_code}: {reason}"
     match remedy_for(answer.status_code, code):
         case Remedy.RECONCILE:

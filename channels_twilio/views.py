@@ -12,8 +12,12 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
+from opentelemetry.trace import SpanKind
+from structlog.contextvars import bind_contextvars
 
 from conversations import delivery, inbox
+from queueing.masking import words_of
+from queueing.tracing import span
 
 from .models import CHANNEL, StatusEvent, TwilioAccount
 from .payloads import Unreadable, to_destination, to_inbound, to_status
@@ -32,6 +36,12 @@ def signed(view: Callable[[HttpRequest, TwilioAccount], HttpResponse]) -> Callab
     @require_POST
     @wraps(view)
     def answer(request: HttpRequest) -> HttpResponse:
+        with span(f"POST {request.path}", SpanKind.SERVER, parent=request.headers.get("traceparent", "")) as current:
+            response = checked(request)
+            current.set_attribute("http.response.status_code", response.status_code)
+        return response
+
+    def checked(request: HttpRequest) -> HttpResponse:
         try:
             return view(request, verified_account(request))
         except Refused:
@@ -42,7 +52,7 @@ def signed(view: Callable[[HttpRequest, TwilioAccount], HttpResponse]) -> Callab
             return _plain(400, str(error))
         except (OperationalError, InterfaceError) as error:
             # Locked, gone, or no connection free: nothing is stored, so Twilio must come again.
-            logger.error("the database refused a webhook: %s", error)
+            logger.error("the database refused a webhook: %s: %s", type(error).__name__, words_of(error))
             return _come_again("The database is not available. Please try again.")
         except Unverifiable as error:
             logger.error("a webhook cannot be verified: %s", error)
@@ -55,6 +65,7 @@ def signed(view: Callable[[HttpRequest, TwilioAccount], HttpResponse]) -> Callab
 def inbound(request: HttpRequest, account: TwilioAccount) -> HttpResponse:
     """A message has come in. A repeated one is answered like the first."""
     message = to_inbound(request.POST)
+    bind_contextvars(correlation_id=message.external_id)  # in the log, what the jobs that come of it carry
     channel_account = channel_account_for(to_destination(request.POST), account=account)
     inbox.receive(message, account=channel_account, now=timezone.now())
     return HttpResponse(EMPTY_TWIML, content_type="text/xml")

@@ -14,6 +14,8 @@ from functools import cache
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from queueing.errors import ForOperators
+
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
@@ -36,7 +38,7 @@ class Receipt:
     status: str  # a DeliveryStatus
 
 
-class NotSent(Exception):
+class NotSent(ForOperators, Exception):
     """The provider refused the message for good. It was certainly not sent."""
 
     def __init__(self, code: str, reason: str) -> None:
@@ -48,7 +50,7 @@ class OptedOut(NotSent):
     """The contact has opted out: nothing may be sent to them."""
 
 
-class SendLater(Exception):
+class SendLater(ForOperators, Exception):
     """Certainly not sent now, and worth another try."""
 
     def __init__(self, reason: str, *, after: timedelta | None = None) -> None:
@@ -56,7 +58,7 @@ class SendLater(Exception):
         self.after = after
 
 
-class OutcomeUnknown(Exception):
+class OutcomeUnknown(ForOperators, Exception):
     """The request left and no trustworthy answer came: the message may have been sent."""
 
 

@@ -1,7 +1,8 @@
 """Logs: one line an event, JSON for machines and colours for people, with the request's correlation id.
 
 Code logs with the standard library (`logging.getLogger(__name__)`, facts in `extra=`); structlog only shapes the line.
-Message bodies and tokens are not logged anywhere; what looks like a phone number is blotted out here, tracebacks too.
+Message bodies and tokens are not logged anywhere. What looks like a phone number is blotted out here, and so is what an
+exception says, but for the words of its programmer. A job's lines carry the job.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from queueing.masking import mask
+from queueing.current import current_facts
+from queueing.masking import mask, traceback_of
 
-# At INFO these log whole URLs, which may hold an address, or RQ's smallest steps.
-TALKATIVE = ("httpx", "httpcore", "urllib3", "twilio.http_client", "botocore", "rq.worker", "rq_scheduler")
+# Below WARNING these log whole URLs, which may hold an address, whole requests, or RQ's smallest steps.
+TALKATIVE = (
+    *("httpx", "httpx2", "httpcore", "httpcore2", "urllib3", "botocore", "twilio.http_client"),
+    *("openai", "anthropic", "groq", "google_genai", "django.db.backends", "rq.worker", "rq_scheduler"),
+)
 
 
 def logging_config(*, style: str, level: str) -> dict[str, Any]:
@@ -24,7 +29,8 @@ def logging_config(*, style: str, level: str) -> dict[str, Any]:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
-        structlog.processors.format_exc_info,
+        add_job,
+        add_traceback,
         mask_personal_data,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -50,9 +56,25 @@ def logging_config(*, style: str, level: str) -> dict[str, Any]:
     }
 
 
+def add_job(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """The job that the line came of. Asked for when a line is written, so that a job without lines pays nothing."""
+    return {**event, **current_facts()}
+
+
+def add_traceback(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """The exception of the line, without the data in what it says."""
+    error = event.pop("exc_info", None)
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["exception"] = traceback_of(error)
+    return event
+
+
 def mask_personal_data(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Blot out phone numbers. Ids are left alone: a long one would pass for a number."""
+    """Blot out phone numbers. Ids and figures are left alone: a long one would pass for a number."""
+    event.pop("request", None)  # Django's, whose text has the query: the line names the path
     return {
-        key: mask(value) if isinstance(value, str) and not key.endswith("_id") else value
+        key: value if key.endswith("_id") or isinstance(value, int | float | None) else mask(str(value))
         for key, value in event.items()
     }

@@ -5,7 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 
-class QueueError(Exception):
+class ForOperators:
+    """Mixed into exceptions whose text is written for operators. It is kept and logged whole: it quotes nobody."""
+
+    is_for_operators = True
+
+
+class QueueError(ForOperators, Exception):
     """The queue was used wrongly."""
 
     def __init__(self, message: str | None = None) -> None:
@@ -24,7 +30,7 @@ class BackendUnavailable(QueueError):
     """The backend that carries the rings cannot be reached."""
 
 
-class Retry(Exception):
+class Retry(ForOperators, Exception):
     """The attempt failed; try again: after `after`, where the other side gave one (`Retry-After`), or the backoff."""
 
     def __init__(self, reason: str, *, after: timedelta | None = None) -> None:
@@ -32,11 +38,11 @@ class Retry(Exception):
         self.after = after
 
 
-class Discard(Exception):
+class Discard(ForOperators, Exception):
     """The job can never succeed: it is dead at once."""
 
 
-class Defer(Exception):
+class Defer(ForOperators, Exception):
     """Not now: run again after `after`. Nothing failed, so nothing is charged."""
 
     def __init__(self, reason: str, *, after: timedelta) -> None:
@@ -44,7 +50,7 @@ class Defer(Exception):
         self.after = after
 
 
-class Interrupted(BaseException):
+class Interrupted(ForOperators, BaseException):
     """The running job must stop. A BaseException, so that a handler's `except Exception` does not swallow it."""
 
     def __init__(self) -> None:

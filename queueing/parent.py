@@ -20,6 +20,7 @@ from functools import partial
 from django.conf import settings
 from django.db import connections
 
+from . import tracing
 from .backends import get_backend
 from .supervisor import Supervisor
 from .worker import RECYCLED, Worker, new_worker_id
@@ -119,6 +120,7 @@ class Parent:
         except Exception:
             logger.exception("worker %s could not go on", worker_id)
         finally:
+            tracing.flush()
             logging.shutdown()
             sys.stdout.flush()
             sys.stderr.flush()

@@ -6,9 +6,11 @@ import logging
 
 from django.db import close_old_connections
 
+from . import tracing
 from .context import JobContext
 from .current import working_on
 from .errors import Discard, Interrupted
+from .masking import words_of
 from .registry import get_task
 
 logger = logging.getLogger(__name__)
@@ -20,18 +22,22 @@ def perform(context: JobContext) -> BaseException | None:
     Returns what the handler raised, or None when it returned. Payload names that it does not know are left out: they
     come from a newer version, while a deploy is rolling.
     """
-    job = context.job
-    try:
-        task = get_task(job.task)
-        if job.expires_at and job.started_at and job.expires_at < job.started_at:  # both by the database's clock
-            raise Discard("older than its task's max_age")
-        payload = {name: value for name, value in job.payload.items() if name in task.parameters}
-        with working_on(job):
-            task.handler(*([context] if task.takes_context else []), **payload)
-    except BaseException as error:  # noqa: BLE001  (SystemExit too: a handler must not end the worker)
-        log = logger.info if isinstance(error, Interrupted) else logger.warning
-        log("job %s (%s) attempt %s ended: %s", job.pk, job.task, job.attempt, type(error).__name__)
-        return error
-    finally:
-        close_old_connections()
+    with working_on(context.job):
+        try:
+            with tracing.performing(context.job):
+                _call(context)
+        except BaseException as error:  # noqa: BLE001  (SystemExit too: a handler must not end the worker)
+            log = logger.info if isinstance(error, Interrupted) else logger.warning
+            log("the attempt ended: %s: %s", type(error).__name__, words_of(error))
+            return error
+        finally:
+            close_old_connections()
     return None
+
+
+def _call(context: JobContext) -> None:
+    job, task = context.job, get_task(context.job.task)
+    if job.expires_at and job.started_at and job.expires_at < job.started_at:  # both by the database's clock
+        raise Discard("older than its task's max_age")
+    payload = {name: value for name, value in job.payload.items() if name in task.parameters}
+    task.handler(*([context] if task.takes_context else []), **payload)

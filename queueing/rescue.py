@@ -45,5 +45,5 @@ def _rescue(jobs: QuerySet[Job], now: datetime, limit: int | None) -> int:
                 for job in running.filter(pk=pk).select_for_update():
                     rescued += crash(job, now=now)
         except (DataError, IntegrityError):
-            logger.exception("job %s cannot be taken back from its dead worker", pk)
+            logger.exception("job %s cannot be taken back from its dead worker", pk, extra={"job_id": pk})
     return rescued

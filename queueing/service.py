@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 
+from . import tracing
 from .backends import get_backend
 from .clock import database_now
-from .current import current_job
+from .current import correlation_of, current_job
 from .errors import InvalidPayload
 from .insert import insert
 from .models import Job, JobStatus
@@ -56,7 +57,7 @@ class QueueService:
         drafts = [(get_task(task) if isinstance(task, str) else task, payload) for task, payload in calls]
         for task, payload in drafts:
             _validate(task, payload)
-        with transaction.atomic():
+        with tracing.enqueuing([task.name for task, _ in drafts]), transaction.atomic():
             now = database_now()
             plain = [_draft(task, payload, now) for task, payload in drafts if not _is_keyed(task)]
             insert(plain)
@@ -125,7 +126,8 @@ def _draft(task: Task, payload: dict[str, Any], now: datetime) -> Job:
         fairness_key=task.fairness_key or (parent.fairness_key if parent else ""),
         scheduled_for=task.scheduled_for,
         subject=task.subject or (parent.subject if parent else ""),
-        correlation_id=task.correlation_id or (parent.correlation_id if parent else ""),
+        correlation_id=task.correlation_id or (correlation_of(parent) if parent else ""),
+        trace_context=tracing.trace_context(),
         parent=parent,
     )
 

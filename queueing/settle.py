@@ -6,7 +6,6 @@ The callers hold a transaction; what fails in it fails as a whole and is settled
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +29,7 @@ from .errors import (
     Retry,
     UnknownTask,
 )
-from .masking import mask
+from .masking import traceback_of, words_of
 from .models import Attempt, AttemptOutcome, Job, JobStatus
 from .promote import lock_ordering_keys, promote_next
 from .registry import get_task
@@ -154,7 +153,8 @@ def die(job: Job, *, now: datetime, reason: str, **counts: Any) -> bool:
         try:
             _enqueue_last_word(job, task.on_dead)
         except QueueError:  # a declaration that does not fit must not stop the worker, and every rescuer after it
-            logger.exception("job %s (%s) is dead, and %s cannot be enqueued for it", job.pk, job.task, task.on_dead)
+            with working_on(job):
+                logger.exception("the job is dead, and %s cannot be enqueued for it", task.on_dead)
     return True
 
 
@@ -174,13 +174,13 @@ class _Verdict:
 
 
 def _judge(job: Job, error: BaseException) -> _Verdict:
-    reason = mask(f"{type(error).__name__}: {_words(error)}")
+    reason = f"{type(error).__name__}: {words_of(error)}"
     if isinstance(error, (Released, LeaseLost)):  # a lease that nobody has taken: nothing was wrong with the job
         return _Verdict(AttemptOutcome.RELEASED, timedelta(0), reason, job.failures)
     if isinstance(error, JobCancelled):
         return _Verdict(AttemptOutcome.CANCELLED, None, gettext_noop("cancelled while it ran"), job.failures)
     if isinstance(error, Defer):
-        return _Verdict(AttemptOutcome.DEFERRED, min(error.after, MAX_DELAY), mask(_words(error)), job.failures)
+        return _Verdict(AttemptOutcome.DEFERRED, min(error.after, MAX_DELAY), words_of(error), job.failures)
     outcome = AttemptOutcome.TIMED_OUT if isinstance(error, JobTimedOut) else AttemptOutcome.FAILED
     failures = job.failures + 1
     task = _task(job)
@@ -246,8 +246,8 @@ def _attempt(job: Job, outcome: AttemptOutcome, now: datetime, error: BaseExcept
         finished_at=now,
         outcome=outcome,
         error_class=_class_name(error)[:200] if error else "",
-        message=mask(_words(error)) if error else "",
-        traceback=mask("".join(traceback.format_exception(error))) if error else "",
+        message=words_of(error) if error else "",
+        traceback=traceback_of(error) if error else "",
     )
 
 
@@ -255,8 +255,3 @@ def _class_name(error: BaseException) -> str:
     """As a traceback names it: without the module for Python's own."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _words(error: BaseException) -> str:
-    """What `str(error)` gives, or a stand-in where that raises."""
-    return str(traceback.TracebackException.from_exception(error, limit=0, lookup_lines=False))

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from .clock import database_now, sql_time
 from .context import JobContext
+from .current import working_on
 from .errors import JobCancelled, JobTimedOut, LeaseLost
 from .models import JobStatus
 from .models import Worker as WorkerRow
@@ -57,7 +58,8 @@ class Supervisor(threading.Thread):
     def _check_time(self, context: JobContext) -> None:
         late = time.monotonic() - context.started - context.timeout
         if late > settings.QUEUE_HARD_TIMEOUT_GRACE_SECONDS and not context.given_up:
-            logger.error("job %s (%s) does not return: its attempt is given up", context.job.pk, context.job.task)
+            with working_on(context.job):
+                logger.error("the handler does not return: its attempt is given up")
             self.worker.recycle()  # first: the slot that is given up has no thread for another job
             self.worker.give_up(context, JobTimedOut())
 

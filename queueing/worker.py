@@ -251,7 +251,8 @@ class Worker:
         try:
             return fail(job, error, now=now)
         except (DataError, IntegrityError):  # its lease runs out, then it runs alone: the others' ends are not held up
-            logger.exception("the end of job %s (%s) attempt %s cannot be written", job.pk, job.task, job.attempt)
+            with working_on(job):
+                logger.exception("the end of the attempt cannot be written")
             return True
 
     def _claim(self, now: datetime) -> list[Job]:

@@ -11,6 +11,8 @@ from functools import cache
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from queueing.errors import ForOperators
+
 HANDOFF_TEXT = _("I am asking a person to help you. They will answer you here.")
 
 
@@ -48,11 +50,11 @@ class Reply:
     model: str = ""
 
 
-class AssistantError(Exception):
+class AssistantError(ForOperators, Exception):
     """The model refused or answered nothing usable; another try will not help."""
 
 
-class AssistantUnavailable(Exception):
+class AssistantUnavailable(ForOperators, Exception):
     """The model could not be reached or is overloaded; another try may help."""
 
     def __init__(self, reason: str, *, after: timedelta | None = None) -> None:

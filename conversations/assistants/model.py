@@ -11,6 +11,7 @@ from itertools import groupby
 
 from django.conf import settings
 from django.utils import translation
+from opentelemetry.trace import SpanKind
 from pydantic_ai.direct import model_request
 from pydantic_ai.exceptions import (
     AgentRunError,
@@ -29,6 +30,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from conversations.models import Author
 from queueing import event_loop
+from queueing.tracing import span
 
 from .base import HANDOFF_TEXT, Assistant, AssistantError, AssistantUnavailable, Question, Reply, Turn
 
@@ -86,7 +88,11 @@ class ModelAssistant(Assistant):
         )
         # `from None`: the library's messages quote what was sent and answered, and tracebacks are kept.
         try:
-            response = event_loop.run(request, timeout=timeout)
+            with span(f"chat {self.name}", SpanKind.CLIENT, {"gen_ai.operation.name": "chat"}) as current:
+                response = event_loop.run(request, timeout=timeout)
+                current.set_attribute("gen_ai.request.model", self.name.partition(":")[2])
+                current.set_attribute("gen_ai.usage.input_tokens", response.usage.input_tokens)
+                current.set_attribute("gen_ai.usage.output_tokens", response.usage.output_tokens)
         except TimeoutError:
             raise AssistantUnavailable(f"{self.name}: no answer within {timeout:g} s") from None
         except (ModelRateLimitError, ModelUnavailableError, ModelServerError, ModelConnectionError) as error:
