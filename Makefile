@@ -11,7 +11,7 @@ CLEAN_ENV := ENV_FILE=/dev/null SECRET_KEY=for-linters-only SANDBOX=1
 MESSAGES := --locale pt_BR --ignore '.venv*'
 FIND_CHROMIUM := { command -v chromium || command -v google-chrome; } >/dev/null
 
-.PHONY: run setup test lint browser lock messages clean
+.PHONY: run setup test proof lint browser lock messages clean
 .DEFAULT_GOAL := run
 
 run: .venv/installed
@@ -21,6 +21,10 @@ setup: .venv/installed-dev
 
 test: lint browser
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
+
+# Kills processes at every point where they change anything, on every backend; minutes for each.
+proof: setup
+	$(BIN)/python -m tests.proof
 
 lint: setup
 	$(BIN)/ruff check
