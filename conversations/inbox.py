@@ -121,11 +121,11 @@ def _conversation(contact: Contact, account: ChannelAccount, now: datetime) -> C
         mine.filter(state__in=OPEN_STATES)
         .select_for_update()
         .get_or_create(
-            defaults={
+            defaults={  # type: ignore[misc]  # the stubs do not know that a callable is called, where one is made
                 "channel_account": account,
                 "contact": contact,
                 "workspace_id": account.workspace_id,
-                "previous": mine.order_by("-pk").first,  # called when there is none that is open
+                "previous": mine.order_by("-pk").first,
                 "opened_at": now,
                 "last_message_at": now,
             }
