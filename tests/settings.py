@@ -7,3 +7,4 @@ from project.settings import TASKS as PRODUCT_TASKS
 INSTALLED_APPS = [*PRODUCT_APPS, "tests.probe"]
 TASKS = PRODUCT_TASKS | {"once": {**PRODUCT_TASKS["default"], "OPTIONS": {"max_attempts": 1}}}
 SILENCED_SYSTEM_CHECKS = ["queueing.E003"]  # the leases of tests are shorter than is wise elsewhere
+QUEUE_BACKENDS = {"spool": "tests.probe.spool.SpoolBackend"}

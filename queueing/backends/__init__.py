@@ -28,13 +28,17 @@ BY_VENDOR = {("database", "postgresql"): "queueing.backends.postgresql.PostgreSQ
 @cache
 def _backend(url: str) -> Backend:
     parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
-        raise ImproperlyConfigured(f"QUEUE_URL starts with {parts.scheme!r}; it must be one of {', '.join(SCHEMES)}")
-    path = BY_VENDOR.get((parts.scheme, connection.vendor), SCHEMES[parts.scheme])
+    schemes: dict[str, str] = SCHEMES | getattr(settings, "QUEUE_BACKENDS", {})
+    if parts.scheme not in schemes:
+        raise ImproperlyConfigured(f"QUEUE_URL starts with {parts.scheme!r}; it must be one of {', '.join(schemes)}")
+    path = BY_VENDOR.get((parts.scheme, connection.vendor), schemes[parts.scheme])
     backend: Backend = import_string(path)(parts)
     return backend
 
 
 def get_backend() -> Backend:
-    """The backend that `settings.QUEUE_URL` names. Raises ImproperlyConfigured for an unknown scheme."""
+    """The backend that `settings.QUEUE_URL` names: ours, or one of `QUEUE_BACKENDS` (classes by scheme).
+
+    Raises ImproperlyConfigured for an unknown scheme.
+    """
     return _backend(settings.QUEUE_URL)

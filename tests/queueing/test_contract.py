@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.stand_ins.servers import SQS, Valkey
@@ -14,6 +16,15 @@ class TestDatabase(BackendContract):
     @pytest.fixture
     def queue_url(self) -> str:
         return "database://"
+
+
+class TestSpool(BackendContract):
+    """A backend of another project, named in `QUEUE_BACKENDS`."""
+
+    @pytest.fixture
+    def queue_url(self, tmp_path: Path) -> str:
+        (tmp_path / "spool").mkdir()
+        return f"spool://{tmp_path}/spool"
 
 
 class TestRedis(CarrierContract):
