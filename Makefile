@@ -20,7 +20,8 @@ run: .venv/installed
 setup: .venv/installed-dev
 
 test: lint browser
-	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered
+	$(BIN)/pytest -n 2 --cov --cov-report=
+	TEST_DATABASE=postgresql $(BIN)/pytest -n 2 --cov --cov-append --cov-report=term:skip-covered tests/queueing tests/conversations
 
 # Kills processes at every point where they change anything, on every backend; minutes for each.
 proof: setup
