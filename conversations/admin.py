@@ -122,16 +122,20 @@ class MessageAdmin(LargeTableAdmin):
     search_help_text = _("external id written out, or a part of the text")
     ordering = ("-id",)
     fieldsets = (
-        (None, {"fields": ("text", ("direction", "author", "kind"), ("conversation", "seq", "channel_account"))}),
-        (_("Delivery"), {"fields": (("delivery", "external_id"), ("error_code", "error"))}),
-        (_("Account"), {"fields": (("became", "why"), ("answer", "answers_seq", "part"))}),
-        (_("Times"), {"fields": (("created_at", "sending_since", "sent_at"),)}),
+        (None, {"fields": ("text", ("author", "direction"), ("sort", "channel_account"), ("conversation", "seq"))}),
+        (_("Delivery"), {"fields": ("delivery", "external_id", "error_code", "error")}),
+        (_("Account"), {"fields": ("became", "why", "answer", ("answers_seq", "part"))}),
+        (_("Times"), {"fields": ("created_at", ("sending_since", "sent_at"))}),
         (_("As received"), {"fields": ("details", "raw"), "classes": ("collapse",)}),
     )
 
     @admin.display(description=_("message"))
     def words(self, message: Message) -> str:
         return Truncator(message.text).chars(60) or f"[{kind_label(message)}]"
+
+    @admin.display(description=_("kind"))
+    def sort(self, message: Message) -> str:
+        return kind_label(message)
 
     @admin.display(description=_("delivery"))
     def delivery(self, message: Message) -> str:
