@@ -9,4 +9,9 @@ class ProjectConfig(AppConfig):
     verbose_name = _("Recado")
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401  (registers the system checks)
+        from . import (
+            checks,  # noqa: F401  (registers the system checks)
+            tracing,
+        )
+
+        tracing.configure()

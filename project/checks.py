@@ -14,6 +14,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError, connection
 
+from . import tracing
+
 MIN_SECRET_KEY_LENGTH = 50  # what Django's own `check --deploy` asks for
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "afs", "glusterfs", "fuse.sshfs"}
 
@@ -118,6 +120,20 @@ def _sqlite_build(version: tuple[int, ...]) -> Iterator[CheckMessage]:
             hint="Use SQLite 3.51.3 or later, or PostgreSQL; and keep backups.",
             id="project.W001",
         )
+
+
+@register("tracing")
+def check_tracing(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Where a collector is named, there is something to send it."""
+    if tracing.is_wanted() and not tracing.is_installed():
+        return [
+            Error(
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry's SDK is not installed.",
+                hint="pip install -r requirements-tracing.txt, or unset it.",
+                id="project.E012",
+            )
+        ]
+    return []
 
 
 def file_system_of(path: Path) -> str:

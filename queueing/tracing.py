@@ -1,17 +1,17 @@
 """Spans of OpenTelemetry along a job's way: who enqueued it, its attempts, and the calls that they make.
 
-Without a configured SDK nothing is made, at the price of one look at a name. Errors are told by their class alone: what
-they say would leave the house with the trace.
+Until `trace_with` is given a provider nothing is made, at the price of one look at a name. Errors are told by their
+class alone: what they say would leave the house with the trace.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 
 from opentelemetry import trace
-from opentelemetry.trace import INVALID_SPAN, Link, ProxyTracerProvider, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, Status, StatusCode, Tracer, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from .current import correlation_of, current_job
@@ -19,9 +19,27 @@ from .models import Job
 
 Attributes = Mapping[str, str | int]
 
-_tracer = trace.get_tracer("recado")
+_tracer: Tracer | None = None
 _propagator = TraceContextTextMapPropagator()
 _nothing = nullcontext(INVALID_SPAN)
+_send_rest: Callable[[], object] | None = None
+
+
+def trace_with(provider: TracerProvider | None, *, send_rest: Callable[[], object] | None = None) -> None:
+    """Make the spans of this process with that provider from now on; with None, make none.
+
+    Args:
+        send_rest: sends what has not been sent yet; called before a process ends at once.
+    """
+    global _tracer, _send_rest
+    _tracer = provider.get_tracer("recado") if provider else None
+    _send_rest = send_rest
+
+
+def flush() -> None:
+    """Before a process ends at once: send what has not been sent yet."""
+    if _send_rest:
+        _send_rest()
 
 
 def span(
@@ -33,12 +51,12 @@ def span(
         parent: the W3C `traceparent` of another process's span; without one, the current span is the parent.
         is_linked: say by a link, too, that `parent` is where this came from.
     """
-    return _Traced(name, kind, attributes or {}, parent, is_linked) if _is_on() else _nothing
+    return _Traced(_tracer, name, kind, attributes or {}, parent, is_linked) if _tracer else _nothing
 
 
 def enqueuing(names: list[str]) -> AbstractContextManager[Span]:
     """The span of a producer that stores jobs of these tasks: all of them will go on from it."""
-    if not _is_on():
+    if not _tracer:
         return _nothing
     job = current_job()
     within = trace.get_current_span().get_span_context().is_valid
@@ -49,7 +67,7 @@ def enqueuing(names: list[str]) -> AbstractContextManager[Span]:
 
 def performing(job: Job) -> AbstractContextManager[Span]:
     """The span of one attempt: in the trace of whoever enqueued the job."""
-    if not _is_on():
+    if not _tracer:
         return _nothing
     attributes: Attributes = {
         "messaging.operation.type": "process",
@@ -63,32 +81,23 @@ def performing(job: Job) -> AbstractContextManager[Span]:
 
 def trace_context() -> str:
     """The current span as `traceparent`, for a job to go on from; empty without one."""
-    if not _is_on():
+    if not _tracer:
         return ""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier)
     return carrier.get("traceparent", "")
 
 
-def flush() -> None:
-    """Send what has not been sent, before a process ends that does not end in order."""
-    provider = trace.get_tracer_provider()
-    if shutdown := getattr(provider, "shutdown", None):
-        shutdown()
-
-
-def _is_on() -> bool:
-    return not isinstance(trace.get_tracer_provider(), ProxyTracerProvider)
-
-
 class _Traced(AbstractContextManager[Span]):
     """OpenTelemetry's own way to make a span would record what exceptions say."""
 
-    def __init__(self, name: str, kind: SpanKind, attributes: Attributes, parent: str, is_linked: bool) -> None:
+    def __init__(
+        self, tracer: Tracer, name: str, kind: SpanKind, attributes: Attributes, parent: str, is_linked: bool
+    ) -> None:
         context = _propagator.extract({"traceparent": parent}) if parent else None
         source = trace.get_current_span(context).get_span_context()
         links = [Link(source)] if is_linked and source.is_valid else []
-        self._span = _tracer.start_span(name, context, kind, attributes, links)
+        self._span = tracer.start_span(name, context, kind, attributes, links)
 
     def __enter__(self) -> Span:
         self._use = trace.use_span(self._span, end_on_exit=True, record_exception=False, set_status_on_exception=False)
