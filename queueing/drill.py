@@ -21,6 +21,7 @@ from functools import partial
 
 from django.conf import settings
 from django.db.models import Count, QuerySet
+from django.utils.translation import gettext as _
 
 from .clock import database_now
 from .context import JobContext
@@ -169,10 +170,10 @@ class Drill:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not look():
             if any(worker.poll() is not None for worker in self._alive):
-                raise DrillImpossible("a worker of the drill has ended by itself; what it says is above")
+                raise DrillImpossible(_("a worker of the drill has ended by itself; what it says is above"))
             if time.monotonic() > deadline:
                 if give_up:
-                    raise DrillImpossible(f"the workers of the drill did nothing for {PATIENCE_SECONDS:.0f} seconds")
+                    raise DrillImpossible(_("the workers of the drill do not work"))
                 return
             yield
             time.sleep(0.02)

@@ -22,6 +22,8 @@ from pathlib import Path
 from .backends import BACKENDS, Backend
 from .environment import prepare_environment
 
+EVERYTHING = ([], ["--storm", "20"], ["--mutants"])
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proof")
@@ -32,15 +34,16 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="only so many points, by chance")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=3600, help="begin no further run of a sample after so long")
-    parser.add_argument("--within", type=float, default=20, help="seconds until a run is judged as it is")
     parser.add_argument("--keep", action="store_true", help="leave the files of the runs, and say where")
     parser.add_argument("--json", action="store_true", help="one line of JSON for each run")
     parser.add_argument("-v", "--verbose", action="store_true", help="a line for each run")
     options = parser.parse_args()
     if options.backend:
         return prove(options.backend, options)
-    command = [sys.executable, "-m", "tests.proof", *sys.argv[1:], "--backend"]
-    return max([subprocess.call([*command, name]) for name in BACKENDS])  # Django is configured once in a process
+    parts = [sys.argv[1:]] if len(sys.argv) > 1 else EVERYTHING
+    command = [sys.executable, "-m", "tests.proof"]
+    # Each in a process of its own: Django is configured once in a process.
+    return max([subprocess.call([*command, *part, "--backend", name]) for name in BACKENDS for part in parts])
 
 
 def prove(name: str, options: argparse.Namespace) -> int:
@@ -91,9 +94,13 @@ def _run(name: str, backend: Backend, listener: socket.socket, directory: Path, 
     report.seconds = time.monotonic() - began
     if options.json:
         return 0
-    print(f"{'backend':<12}{'runs':>6}{'points':>8}{'kills':>7}{'violations':>12}{'seconds':>9}")
+    what = "mutants" if options.mutants else "storm" if options.storm else "points"
+    print(f"{'backend':<20}{'runs':>6}{'points':>8}{'kills':>7}{'violations':>12}{'seconds':>9}")
     runs, seconds = len(report.verdicts), round(report.seconds)
-    print(f"{name:<12}{runs:>6}{report.points:>8}{report.kills:>7}{len(report.guilty):>12}{seconds:>9}", flush=True)
+    print(
+        f"{f'{name}, {what}':<20}{runs:>6}{report.points:>8}{report.kills:>7}{len(report.guilty):>12}{seconds:>9}",
+        flush=True,
+    )
     if not report.kills and not options.mutants:
         print("nobody was killed: this proves nothing")
         return 1
