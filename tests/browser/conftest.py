@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -69,11 +70,12 @@ def open_page(browser: Browser, product: Product) -> Iterator[Callable[..., Page
     complaints: list[str] = []
     contexts = []
 
-    def open_page(path: str, *, width: int = 1280, scheme: str = "light") -> Page:
+    def open_page(path: str, *, width: int = 1280, scheme: str = "light", locale: str = "en") -> Page:
         context = browser.new_context(
             base_url=product.base_url,
             viewport={"width": width, "height": 900},
             color_scheme="dark" if scheme == "dark" else "light",
+            locale=locale,
         )
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
@@ -95,9 +97,9 @@ def open_admin(open_page: Callable[..., Page]) -> Callable[..., Page]:
 
     def open_admin(path: str, **window: object) -> Page:
         page = open_page(f"/admin/login/?next={path}", **window)
-        page.get_by_label("Username").fill(OPERATOR)
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
+        page.get_by_label(re.compile("Username|Usuário")).fill(OPERATOR)
+        page.get_by_label(re.compile("Password|Senha")).fill(PASSWORD)
+        page.get_by_role("button", name=re.compile("Log in|Acessar")).click()
         page.wait_for_url(f"**{path}")
         return page
 

@@ -94,7 +94,7 @@ def test_an_operator_takes_a_job_back_and_runs_it_after_all(
     expect(answered.get_by_role("listitem").filter(has_text="We deliver within the city")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "locale"), [("light", "en"), ("dark", "pt-BR")])
 @pytest.mark.parametrize(("device", "width"), [("desktop", 1280), ("phone", 390)])
 def test_every_screen_fits(
     answered: Page,
@@ -103,10 +103,13 @@ def test_every_screen_fits(
     device: str,
     width: int,
     scheme: str,
+    locale: str,
 ) -> None:
-    admin = open_admin("/admin/", width=width, scheme=scheme)
+    admin = open_admin("/admin/", width=width, scheme=scheme, locale=locale)
+    expect(admin.locator("html")).to_have_attribute("lang", locale.lower())
     for screen in (
         "conversations/conversation", "conversations/conversation/1/change", "conversations/message",
+        "conversations/message/1/change",
         "conversations/contact", "conversations/knowledgeentry", "queueing/job", "queueing/job/1/change",
         "queueing/worker",
     ):  # fmt: skip
