@@ -11,6 +11,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from django.apps import apps
+
 from queueing.backoff import Backoff
 from queueing.context import JobContext
 from queueing.errors import Defer, Discard, Retry
@@ -134,3 +136,14 @@ def hoard(word: str, mib: int) -> None:
     """Takes memory and never gives it back."""
     _hoard.append(b"\1" * (mib << 20))
     say(word)
+
+
+@task(max_attempts=1)
+def quote(message_id: int) -> None:
+    """Fails, and says of whom and what."""
+    message = apps.get_model("conversations.Message").objects.select_related("conversation__contact").get(pk=message_id)
+    contact = message.conversation.contact
+    try:
+        int(message.text)
+    except ValueError as error:
+        raise LookupError(f"{contact.name} at {contact.address} wrote {message.text!r}, which is no number") from error
