@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -108,5 +108,5 @@ def _run(name: str, backend: Backend, listener: socket.socket, directory: Path, 
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or what it has started would outlive it
     sys.exit(main())

@@ -225,6 +225,7 @@ class Stage:
         code = 1
         try:
             os.setpgid(0, 0)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             os.dup2(log, 1)
