@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
 
-from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from channels_twilio.checks import check_tokens
+from queueing.clock import database_now
 from queueing.errors import BackendUnavailable
-from queueing.models import Worker
 from queueing.service import QueueService
+from queueing.stats import living_workers
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +45,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         report[name] = _outcome(name, check)
         if report[name] != "ok":
             return JsonResponse({"ready": False, **report}, status=503)  # what stands on it need not be asked
-    return JsonResponse({"ready": True, **report, "workers": _workers()})
+    return JsonResponse({"ready": True, **report, "workers": len(living_workers(database_now()))})
 
 
 class NotReady(Exception):
@@ -78,9 +76,3 @@ def _migrations() -> None:
 def _tokens() -> None:
     if any(message.is_serious() for message in check_tokens()):
         raise NotReady("SECRET_KEY opens no Twilio account's token; manage.py check --database default")
-
-
-def _workers() -> int:
-    """How many have been seen within a lease: as long as a worker may be silent before its jobs are taken from it."""
-    seen_since = timezone.now() - timedelta(seconds=settings.QUEUE_LEASE_SECONDS)
-    return Worker.objects.filter(seen_at__gte=seen_since).count()

@@ -246,3 +246,11 @@ def test_what_a_job_enqueues_knows_where_it_comes_from() -> None:
     assert child.fairness_key == "workspace:1"
     assert (stranger.parent_id, stranger.subject) == (parent.pk, "conversation:2")
     assert nothing.enqueue().parent_id is None
+
+
+def test_what_came_of_no_event_outside_begins_a_chain_of_its_own() -> None:
+    with working_on(parent := nothing.enqueue()):
+        child = nothing.enqueue()
+    with working_on(child):
+        grandchild = nothing.enqueue()
+    assert [job.correlation_id for job in (parent, child, grandchild)] == ["", f"job-{parent.pk}", f"job-{parent.pk}"]
