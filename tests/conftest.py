@@ -32,10 +32,10 @@ if not XDIST_WORKER:  # its workers inherit what is set here
         "VAR_DIR": var_dir,
         "DATABASE_URL": f"sqlite:///{var_dir}/recado.sqlite3",
     }
-    if os.environ.get("TEST_DATABASE") == "postgresql":
-        postgresql = PostgreSQL()
-        postgresql.start()  # it ends with this process
-        os.environ["DATABASE_URL"] = postgresql.url
+if os.environ.get("TEST_DATABASE") == "postgresql":  # one for each of xdist's workers, which ends with it
+    postgresql = PostgreSQL()
+    postgresql.start()
+    os.environ["DATABASE_URL"] = postgresql.url
 django.setup()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from queueing.backends import get_backend
 from queueing.claim import claim
 from queueing.fairness import Fairness
 from queueing.models import FINISHED, UNFINISHED, Job, JobStatus
@@ -125,7 +126,7 @@ def test_a_retry_rings_for_the_job_after_the_commit(
     monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
     rings: list[tuple[str, list[int]]] = []
-    monkeypatch.setattr("queueing.backends.database.DatabaseBackend.ring", lambda self, *ring: rings.append(ring))
+    monkeypatch.setattr(type(get_backend()), "ring", lambda self, *ring: rings.append(ring))
     job = stored(JobStatus.DEAD, queue_name="slow")
 
     with django_capture_on_commit_callbacks(execute=True):
