@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import django
@@ -32,18 +33,27 @@ if not XDIST_WORKER:  # its workers inherit what is set here
         "VAR_DIR": var_dir,
         "DATABASE_URL": f"sqlite:///{var_dir}/recado.sqlite3",
     }
-if os.environ.get("TEST_DATABASE") == "postgresql":  # one for each of xdist's workers, which ends with it
-    postgresql = PostgreSQL()
-    postgresql.start()
-    os.environ["DATABASE_URL"] = postgresql.url
+    if os.environ.get("TEST_DATABASE") == "postgresql":
+        os.environ["DATABASE_URL"] = "postgres://recado@127.0.0.1/recado"  # its port is known when it is started, below
 django.setup()
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
-    """The test database is a file, as in production: an in-memory one has neither WAL nor other processes."""
-    if connections["default"].vendor == "sqlite":
-        connections["default"].settings_dict["TEST"]["NAME"] = str(settings.VAR_DIR / f"test{XDIST_WORKER}.sqlite3")
+def django_db_modify_db_settings() -> Iterator[None]:
+    """The test database is a file, as in production: an in-memory one has neither WAL nor other processes.
+
+    On PostgreSQL each process of the tests has a server of its own: one shows who is in a transaction, whatever its
+    database.
+    """
+    default = connections["default"]
+    if default.vendor == "sqlite":
+        default.settings_dict["TEST"]["NAME"] = str(settings.VAR_DIR / f"test{XDIST_WORKER}.sqlite3")
+        yield
+        return
+    with PostgreSQL() as server:
+        default.settings_dict["PORT"] = server.port
+        os.environ["DATABASE_URL"] = server.database("recado")  # for the processes that tests start
+        yield
 
 
 @pytest.fixture
