@@ -28,7 +28,7 @@ from tests.stand_ins.servers import Server
 from tests.stand_ins.twin import eventually
 
 from .conftest import Start
-from .processes import Process
+from .processes import Process, freeze
 
 LEASE_SECONDS = 2
 ENQUEUE_SECONDS = 0.5  # the most that a carrier may add to an enqueue, in whatever state it is
@@ -184,7 +184,7 @@ class CarrierContract(BackendContract):
 
     def test_a_job_whose_ring_is_lost_runs(self, carrier: Carrier, worker: Process) -> None:
         for child in worker.children():
-            os.kill(child, signal.SIGSTOP)
+            freeze(child)
         jobs = [probe.nothing.enqueue() for _ in range(3)]
         carrier.prepare()
         for child in worker.children():
@@ -194,7 +194,7 @@ class CarrierContract(BackendContract):
 
     def test_rings_that_are_doubled_late_strange_or_wrong_harm_nobody(self, carrier: Carrier, worker: Process) -> None:
         children = worker.children()
-        os.kill(children[0], signal.SIGSTOP)
+        freeze(children[0])
         job = probe.note.enqueue(word="job")
         rings = carrier.take() or [json.dumps({"job": job.pk})]  # a worker that was listening may hold it already
         unknown = [ring.replace(str(job.pk), "999999999") for ring in rings]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
 from tests.conftest import ROOT
 
@@ -66,6 +66,17 @@ class Process:
         with suppress(ProcessLookupError):
             self.signal_all(signal.SIGKILL)
         self._process.wait()
+
+
+def freeze(pid: int) -> None:
+    """SIGSTOP, at a moment when the process does not hold SQLite's lock."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with transaction.atomic():
+                return
+        except OperationalError:
+            os.kill(pid, signal.SIGCONT)
 
 
 def is_alive(pid: int) -> bool:
