@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from errno import EADDRINUSE
 from pathlib import Path
 
@@ -111,8 +112,14 @@ def supervise() -> int:
         told_to_stop = True
         manager.terminate()
 
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    def hang_up(*_: object) -> None:
+        """The terminal is gone: what is still to be printed, also while Python ends, must not fail."""
+        sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  (open to the end)
+        stop()
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, stop)
+    signal.signal(signal.SIGHUP, hang_up)
     while manager.poll() is None and not answers():
         time.sleep(0.1)
     if manager.poll() is None and not told_to_stop:
@@ -131,7 +138,10 @@ def answers() -> bool:
 def announce() -> None:
     here = f"http://127.0.0.1:{settings.PORT}"
     phone = f"  {here}/simulator/   a phone to write with\n" if settings.SANDBOX else ""
-    print(f"\n  Recado is running. Ctrl-C stops it.\n{phone}  {here}/admin/       the operators' side\n", flush=True)
+    with suppress(OSError):  # the terminal was closed meanwhile: a signal says so
+        print(
+            f"\n  Recado is running. Ctrl-C stops it.\n{phone}  {here}/admin/       the operators' side\n", flush=True
+        )
 
 
 if __name__ == "__main__":
