@@ -20,7 +20,7 @@ from tests.probe.tasks import said, say
 from tests.stand_ins.twin import eventually
 
 from .conftest import Start
-from .processes import is_alive
+from .processes import freeze, is_alive
 
 LEASE = 2.0
 
@@ -159,7 +159,9 @@ def test_a_frozen_worker_that_wakes_up_changes_nothing(start: Start, journal: Pa
     eventually(lambda: said("job:starts"), within=10)
     start()
 
-    first.signal_all(signal.SIGSTOP)
+    os.kill(first.pid, signal.SIGSTOP)
+    for child in first.children():
+        freeze(child)
     eventually(lambda: times(journal, "job:starts") == 2, within=LEASE + 5)
     time.sleep(LEASE)  # frozen for two leases, and more
     say("go")
