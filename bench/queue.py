@@ -51,12 +51,13 @@ from queueing.service import QueueService  # noqa: E402
 
 @contextmanager
 def worker(threads: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A `rqworker` that is up."""
+    """A `rqworker` that is up and has room."""
     command = [sys.executable, "manage.py", "rqworker", "bench", "--threads", str(threads)]
     process = subprocess.Popen(command, cwd=ROOT, env=os.environ, start_new_session=True)
     try:
-        noop.enqueue()
-        finish()
+        up = noop.enqueue()
+        while Job.objects.filter(pk=up.pk, finished_at=None).exists():
+            time.sleep(0.02)
         yield process
     finally:
         os.killpg(process.pid, signal.SIGKILL)
@@ -164,14 +165,14 @@ def bench_fairness(backlog: int = 100_000, count: int = 200) -> None:
 
 def bench_crash() -> None:
     """Kill the worker with its parent in the middle of a job; another one waits."""
-    with worker(threads=4) as first:
-        wait.enqueue(seconds=30)
-        while not Job.objects.filter(task="wait", status=JobStatus.RUNNING).exists():
+    with worker(threads=1) as first:
+        job = wait.enqueue(seconds=60)
+        while not Job.objects.filter(pk=job.pk, status=JobStatus.RUNNING).exists():
             time.sleep(0.01)
-        with worker(threads=4):
+        with worker(threads=4):  # it runs the no-op: the first one has its only thread taken
             os.killpg(first.pid, signal.SIGKILL)
             killed = time.perf_counter()
-            while not Job.objects.filter(task="wait", attempt__gt=1).exists():
+            while not Job.objects.filter(pk=job.pk, attempt__gt=1).exists():
                 time.sleep(0.01)
             report("a killed worker's job runs again after s", time.perf_counter() - killed)
     clear()

@@ -57,7 +57,7 @@ class QueueService:
         drafts = [(get_task(task) if isinstance(task, str) else task, payload) for task, payload in calls]
         for task, payload in drafts:
             _validate(task, payload)
-        with tracing.enqueuing([task.name for task, _ in drafts]), transaction.atomic():
+        with tracing.enqueuing([task.name for task, _ in drafts]), transaction.atomic(savepoint=False):
             now = database_now()
             plain = [_draft(task, payload, now) for task, payload in drafts if not _is_keyed(task)]
             insert(plain)

@@ -103,7 +103,8 @@ class Worker:
         self._fairness = Fairness(cap=settings.QUEUE_FAIRNESS_CAP)
         self._lanes = Lanes(self.queue_names)
         self._finished: queue.SimpleQueue[Finished] = queue.SimpleQueue()
-        self._ended: list[Finished] = []
+        self._ended: list[Finished] = []  # what the ledger has yet to be told
+        self._seconds: list[float] = []  # how long the jobs ran that ended since the last turn
         self._awake = threading.Event()
         self._stopping = threading.Event()
         self._release_at = float("inf")
@@ -155,6 +156,10 @@ class Worker:
                     rescue_worker(dead_worker_id, database_now())
                     dead_worker_id = None
                 busy = self._turn()
+                if not self.running and (self.stopping or (self.until_idle and not busy)):
+                    break
+                if not busy:
+                    self._sleep()
                 patience = 0.1
             except (DatabaseError, InterfaceError) as error:
                 logger.warning("the ledger cannot be reached: %s", type(error).__name__)
@@ -163,13 +168,6 @@ class Worker:
                     break
                 time.sleep(patience * (0.5 + random.random()))  # noqa: S311  (jitter)
                 patience = min(patience * 2, 5.0)
-                continue
-            if self.stopping and not self.running:
-                break
-            if self.until_idle and not busy and not self.running:
-                break
-            if not busy:
-                self._sleep()
         connection.close()
         self.exit_code = RECYCLED if self._asks_for_fresh_process else 0
 
@@ -186,8 +184,8 @@ class Worker:
             jobs = self._claim(now)
         for finished in self._ended:
             del self.running[_key(finished.context)]
-        self._look_ahead()
         self._ended.clear()
+        self._look_ahead()
         for job in jobs:
             self._start(job)
         self._claimed += len(jobs)
@@ -196,7 +194,10 @@ class Worker:
         return bool(jobs)
 
     def _collect(self) -> None:
-        """Gather what has ended: each attempt once, also when its handler returns after it was given up."""
+        """Gather what has ended: each attempt once, also when its handler returns after it was given up.
+
+        What its own handler has completed needs nothing more.
+        """
         if time.monotonic() >= self._release_at:
             for context in list(self.running.values()):
                 self.give_up(context, Released())
@@ -204,7 +205,12 @@ class Worker:
         while not self._finished.empty():
             finished = self._finished.get()
             context = finished.context
-            if _key(context) in self.running and id(context) not in ended:
+            if self.running.get(_key(context)) is not context or id(context) in ended:
+                continue
+            self._seconds.append(finished.seconds)
+            if context.completed:
+                del self.running[_key(context)]
+            else:
                 self._ended.append(finished)
                 ended.add(id(context))
 
@@ -224,7 +230,7 @@ class Worker:
 
     def _work_waits(self) -> bool:
         """A look without a write lock, so that an idle worker does not stand in the way of those who write."""
-        if self.stopping or not self._room():
+        if not self._has_use_for_more():
             return False
         if self.only_suspects:
             ready = self._suspects()
@@ -234,12 +240,11 @@ class Worker:
         return ready.exists() or due.exists()
 
     def _settle(self, now: datetime) -> None:
-        open_ends = [finished for finished in self._ended if not finished.context.completed]
-        lock_ordering_keys(finished.context.job.ordering_key for finished in open_ends)  # all at once: see there
-        jobs = [finished.context.job for finished in open_ends if finished.error is None]
+        lock_ordering_keys(finished.context.job.ordering_key for finished in self._ended)  # all at once: see there
+        jobs = [finished.context.job for finished in self._ended if finished.error is None]
         ours = succeed(jobs, now=now)
         lost = [job for job in jobs if job.pk not in ours]
-        for finished in open_ends:
+        for finished in self._ended:
             if finished.error is not None and not self._fail(finished.context.job, finished.error, now):
                 lost.append(finished.context.job)
         for job in lost:
@@ -282,15 +287,19 @@ class Worker:
     def _room(self) -> int:
         return max(self.threads + self._ahead - len(self.running), 0)
 
+    def _has_use_for_more(self) -> bool:
+        """Not while half of what was claimed ahead still waits for a thread: a turn then claims many jobs at once."""
+        return not self.stopping and self._room() > self._ahead // 2
+
     def _look_ahead(self) -> None:
         """Claim more jobs than there are threads, as many as will start at once: short ones then share a turn.
 
         By how long the last ones ran, not by how many ended: jobs end in crowds, and what is claimed for nothing is
         kept from the other workers, and runs alone if this one dies.
         """
-        seconds = [finished.seconds for finished in self._ended]
-        alone = self.only_suspects or not seconds
-        self._ahead = 0 if alone else int(self.threads * AHEAD_SECONDS / max(statistics.median(seconds), 0.001))
+        alone = self.only_suspects or not self._seconds
+        self._ahead = 0 if alone else int(self.threads * AHEAD_SECONDS / max(statistics.median(self._seconds), 0.001))
+        self._seconds.clear()
 
     def _perform(self, context: JobContext) -> None:
         context.started = time.monotonic()
@@ -301,7 +310,7 @@ class Worker:
     def _sleep(self) -> None:
         """Until a ring, the end of a job, the next due job, or the poll, whichever comes first."""
         seconds = POLL_SECONDS
-        if self._room() and not self.stopping:
+        if self._has_use_for_more():
             due = next_due()
             if due:
                 seconds = min(seconds, max((due - database_now()).total_seconds(), 0.0))
