@@ -25,6 +25,13 @@ class TwilioAccount(models.Model):
         blank=True,
         help_text=_("while a token is being rotated, signatures of both are accepted"),
     )
+    api_key_sid = models.CharField(
+        _("API key SID"), max_length=34, blank=True, help_text=_("SK…; used in place of the token for the REST API")
+    )
+    api_key_secret = EncryptedTextField(_("API key secret"), blank=True)
+    reconciled_until = models.DateTimeField(
+        _("reconciled until"), null=True, editable=False, help_text=_("inbound messages before it have been looked for")
+    )
 
     class Meta:
         verbose_name = _("Twilio account")
@@ -70,3 +77,28 @@ class StatusEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.external_id} {self.status}"
+
+
+class QuarantinedRequest(models.Model):
+    """A webhook whose signature was refused: kept as it came, not processed until somebody releases it.
+
+    Everything that the check needs is here, so that it can be repeated under another address or token.
+    """
+
+    received_at = models.DateTimeField(_("received at"), db_index=True)
+    account_sid = models.CharField(_("account SID"), max_length=34, blank=True, help_text=_("what the request claims"))
+    path = models.CharField(_("path"), max_length=2000, help_text=_("as it was asked for, with its query"))
+    host = models.CharField(_("host"), max_length=255, blank=True, help_text=_("that the request was sent to"))
+    scheme = models.CharField(_("scheme"), max_length=5)
+    content_type = models.CharField(_("type"), max_length=100, blank=True)
+    signature = models.CharField(_("signature"), max_length=200, blank=True)
+    signature_settings = models.CharField(_("signature settings"), max_length=200, blank=True)
+    body = models.BinaryField(_("body"))
+    released_at = models.DateTimeField(_("released at"), null=True)
+
+    class Meta:
+        verbose_name = _("quarantined request")
+        verbose_name_plural = _("quarantine")
+
+    def __str__(self) -> str:
+        return f"{self.path} #{self.pk}"

@@ -70,9 +70,9 @@ def test_a_known_number_costs_two_queries_beside_the_inbox(client, sms, django_a
 
 def test_a_new_message_costs_few_statements(client, sms, django_assert_num_queries):
     """With the savepoints: each statement is one that holds up the other writers of an SQLite database."""
-    with django_assert_num_queries(23):  # contact, conversation and job are made
+    with django_assert_num_queries(21):  # contact, conversation and job are made
         post(client, INBOUND, message())
-    with django_assert_num_queries(13):  # they are there
+    with django_assert_num_queries(11):  # they are there
         post(client, INBOUND, message(MessageSid="SM2"))
 
 
