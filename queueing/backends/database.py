@@ -11,7 +11,7 @@ from queueing.errors import BackendUnavailable
 
 from .base import Backend
 
-LOOK_SECONDS = 0.005  # a look costs some ten microseconds: an idle worker spends well under 1 % of a core on it
+LOOK_SECONDS = 0.005  # a look costs some 80 microseconds after that sleep: under 2 % of a core
 AWAY_SECONDS = 0.2  # between two looks at a database that is away
 
 
@@ -49,7 +49,7 @@ def _data_version() -> int | None:
     """
     if connection.vendor != "sqlite":
         return None
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA data_version")
-        version: int = cursor.fetchone()[0]
-        return version
+    connection.ensure_connection()
+    with connection.wrap_database_errors:  # without Django's cursor, which more than doubles the cost of a look
+        version: int = connection.connection.execute("PRAGMA data_version").fetchone()[0]
+    return version
