@@ -220,6 +220,10 @@ class Migration(migrations.Migration):
             model_name='message',
             index=models.Index(condition=models.Q(('outcome', 'waiting')), fields=['conversation', 'seq'], name='message_waiting'),
         ),
+        migrations.AddIndex(
+            model_name='message',
+            index=models.Index(condition=models.Q(('delivery_status', 'pending')), fields=['channel_account', 'id'], name='message_pending'),
+        ),
         migrations.AddConstraint(
             model_name='message',
             constraint=models.UniqueConstraint(fields=('conversation', 'seq'), name='one_message_per_seq'),
