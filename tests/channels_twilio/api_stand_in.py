@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.stand_ins.judge import complaints
+
 
 @dataclass
 class Request:
@@ -30,6 +32,7 @@ class Api:
     url: str
     script: list[Callable[[Any], None]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)  # what Twilio's own description has against the requests
     closing: threading.Event = field(default_factory=threading.Event)
 
     def answers(self, *steps: Callable[[Any], None]) -> None:
@@ -97,6 +100,8 @@ def trickle(handler: Any) -> None:
 
 @contextmanager
 def api_stand_in() -> Iterator[Api]:
+    """At its end, raises AssertionError when Twilio would not have understood one of the requests."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -118,6 +123,7 @@ def api_stand_in() -> Iterator[Api]:
                     self.headers.get("Authorization", ""),
                 )
             )
+            api.complaints += complaints(self.command, self.path, body, self.headers.get("Authorization", ""))
             step = api.script.pop(0) if len(api.script) > 1 else api.script[0]
             step(self)
 
@@ -144,3 +150,4 @@ def api_stand_in() -> Iterator[Api]:
         server.shutdown()
         server.server_close()
         thread.join()
+    assert api.complaints == []
