@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import cache
 
 from django.conf import settings
@@ -26,8 +28,12 @@ class OutgoingMessage:
     medium: str
     sender: str  # our address
     recipient: str  # the contact's address
-    text: str
+    text: str  # of a template: as the contact will read it
     media_urls: tuple[str, ...] = ()
+    template: str = ""  # the provider's id of an approved text, which is sent in place of `text`
+    variables: Mapping[str, str] = field(default_factory=dict)  # what is filled into it
+    valid_for: timedelta | None = None  # the provider must not send it later than so long from now
+    resend: int = 0  # how often it was sent before; news must give it back, or the sends cannot be told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +44,22 @@ class Receipt:
     status: str  # a DeliveryStatus
 
 
-class NotSent(ForOperators, Exception):
-    """The provider refused the message for good. It was certainly not sent."""
+class Remedy(Enum):
+    """What a failure asks for, whether it is the answer to a send or news that comes later."""
 
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(f"{code}: {reason}")
-        self.code, self.reason = code, reason
+    GIVE_UP = "it can never be sent, or not to this recipient: a person goes on"
+    OPT_OUT = "the contact wants no messages"
+    WINDOW_CLOSED = "free text came too late: only a template or a person can go on"
+    RESEND = "it may arrive if it is sent again later"
+    PAUSE = "the channel account must be put right first; its messages are kept"
+
+
+class NotSent(ForOperators, Exception):
+    """The provider refused the message. It was certainly not sent."""
+
+    def __init__(self, code: str, reason: str, remedy: Remedy = Remedy.GIVE_UP) -> None:
+        super().__init__(f"{code}: {reason}" if code else reason)
+        self.code, self.reason, self.remedy = code, reason, remedy
 
 
 class OptedOut(NotSent):
@@ -70,11 +86,14 @@ class Channel(ABC):
 
     @abstractmethod
     def prepare(self, account_id: int) -> object:
-        """Read from the database what the calls for this channel account will need, for example its credentials."""
+        """Read from the database what the calls for this channel account will need, for example its credentials.
+
+        Raises NotSent, with Remedy.PAUSE, or SendLater where something is missing.
+        """
 
     @abstractmethod
     def send(self, outgoing: OutgoingMessage, prepared: object, *, timeout: float) -> Receipt:
-        """Send once. Raises NotSent, OptedOut, SendLater or OutcomeUnknown for all that can happen on the wire.
+        """Send once. Raises NotSent, SendLater or OutcomeUnknown for all that can happen on the wire.
 
         Args:
             timeout: seconds that the whole call may take.
@@ -92,6 +111,14 @@ class Channel(ABC):
 
         Raises SendLater when the provider cannot be asked now.
         """
+
+    def reply_window(self, medium: str) -> timedelta | None:
+        """How long after the contact's last message free text may be sent; None: always."""
+        return None
+
+    def time_on_air(self, outgoing: OutgoingMessage) -> timedelta:
+        """How long the provider lets its sender be busy with this message; zero: it sets no limit."""
+        return timedelta(0)
 
     def show_typing(self, prepared: object, external_id: str) -> None:  # noqa: B027  (not every channel can)
         """Show the contact that an answer to their message `external_id` is being written. Never raises."""
