@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
@@ -13,17 +13,16 @@ from django.conf import settings
 from django.utils import timezone
 from opentelemetry.trace import SpanKind
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
-from twilio.rest import Client
 
 from conversations.channels import Channel, NotSent, OptedOut, OutcomeUnknown, OutgoingMessage, Receipt, SendLater
 from conversations.models import DeliveryStatus, Medium
 from queueing.masking import mask
 from queueing.tracing import span
 
+from .client import Credentials, Unreadable, client
 from .error_codes import Remedy, remedy_for
 from .models import TwilioSender
 from .payloads import DELIVERY_STATUSES, to_address
-from .secrets import Sealed
 from .transport import NEVER_SENT, Transport
 
 logger = logging.getLogger(__name__)
@@ -42,12 +41,11 @@ UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError)
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class Prepared:
     """What the calls for one channel account need, read beforehand."""
 
     medium: str
-    account_sid: str
-    auth_token: str = field(repr=False)
+    credentials: Credentials
     messaging_service_sid: str
 
 
@@ -56,7 +54,7 @@ class TwilioChannel(Channel):
 
     max_text_length = 1600  # error 21617, on every channel
 
-    def prepare(self, account_id: int) -> Credentials:
+    def prepare(self, account_id: int) -> Prepared:
         """Raises SendLater while no Twilio account is tied to the channel account, or its token cannot be read.
 
         Messages wait for the operator then.
@@ -66,21 +64,18 @@ class TwilioChannel(Channel):
         )
         if sender is None:
             raise SendLater("no Twilio account is tied to the channel account", after=UNTIL_CONFIGURED)
-        if isinstance(sender.account.auth_token, Sealed):
-            raise SendLater("SECRET_KEY does not open the Twilio account's token", after=UNTIL_CONFIGURED)
-        return Credentials(
-            medium=sender.channel_account.medium,
-            account_sid=sender.account.account_sid,
-            auth_token=sender.account.auth_token,
-            messaging_service_sid=sender.messaging_service_sid,
-        )
+        try:
+            credentials = Credentials.of(sender.account)
+        except Unreadable as error:
+            raise SendLater(str(error), after=UNTIL_CONFIGURED) from None
+        return Prepared(sender.channel_account.medium, credentials, sender.messaging_service_sid)
 
     def send(self, outgoing: OutgoingMessage, prepared: object, *, timeout: float) -> Receipt:
-        credentials = cast(Credentials, prepared)
+        prepared = cast(Prepared, prepared)
         transport = Transport(timeout=timeout)
         try:
             with span("Twilio: send", SpanKind.CLIENT, {"messaging.operation.type": "send"}) as current:
-                message = _client(credentials, transport).messages.create(**_parameters(outgoing, credentials))
+                message = client(prepared.credentials, transport).messages.create(**_parameters(outgoing, prepared))
                 receipt = _receipt(message)
                 current.set_attribute("messaging.message.id", receipt.external_id)
             return receipt
@@ -102,11 +97,11 @@ class TwilioChannel(Channel):
 
         Of several that fit, the oldest is it: the sends of a conversation leave in their order.
         """
-        client = _client(cast(Credentials, prepared), Transport(timeout=timeout))
+        api = client(cast(Prepared, prepared).credentials, Transport(timeout=timeout))
         earliest = since - CLOCK_SKEW
         found: dict[datetime, Any] = {}
         try:
-            page = client.messages.page(to=to_address(outgoing.medium, outgoing.recipient), page_size=100)
+            page = api.messages.page(to=to_address(outgoing.medium, outgoing.recipient), page_size=100)
             while page:
                 messages = list(page)
                 for message in messages:
@@ -120,28 +115,21 @@ class TwilioChannel(Channel):
 
     def show_typing(self, prepared: object, external_id: str) -> None:
         """Also marks the message as read. WhatsApp only."""
-        credentials = cast(Credentials, prepared)
-        if credentials.medium != Medium.WHATSAPP or not external_id:
+        prepared = cast(Prepared, prepared)
+        if prepared.medium != Medium.WHATSAPP or not external_id:
             return
-        client = _client(credentials, Transport(timeout=TYPING_TIMEOUT_SECONDS))
+        api = client(prepared.credentials, Transport(timeout=TYPING_TIMEOUT_SECONDS))
         try:
-            client.messaging.v2.typing_indicator.create(channel="whatsapp", message_id=external_id)
+            api.messaging.v2.typing_indicator.create(channel="whatsapp", message_id=external_id)
         except (httpx.TransportError, TwilioException, *UNPARSABLE) as error:
             logger.info("no typing indicator: %s", type(error).__name__)
 
 
-def _client(credentials: Credentials, transport: Transport) -> Any:
-    client = Client(credentials.account_sid, credentials.auth_token, http_client=transport)  # type: ignore[no-untyped-call]
-    if settings.TWILIO_API_BASE_URL:
-        client.api.base_url = client.messaging.base_url = settings.TWILIO_API_BASE_URL
-    return client
-
-
-def _parameters(outgoing: OutgoingMessage, credentials: Credentials) -> dict[str, object]:
+def _parameters(outgoing: OutgoingMessage, prepared: Prepared) -> dict[str, object]:
     # By its Messaging Service, Twilio keeps writing to a contact from the number that the contact knows.
     sender = (
-        {"messaging_service_sid": credentials.messaging_service_sid}
-        if credentials.messaging_service_sid
+        {"messaging_service_sid": prepared.messaging_service_sid}
+        if prepared.messaging_service_sid
         else {"from_": to_address(outgoing.medium, outgoing.sender)}
     )
     content = {"body": outgoing.text} if outgoing.text else {}

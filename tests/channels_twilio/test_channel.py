@@ -14,7 +14,8 @@ import pytest
 from django.urls import resolve
 
 from channels_twilio import error_codes, transport, views
-from channels_twilio.channel import Credentials, TwilioChannel
+from channels_twilio.channel import Prepared, TwilioChannel
+from channels_twilio.client import Credentials
 from channels_twilio.error_codes import Remedy
 from conversations.channels import NotSent, OptedOut, OutcomeUnknown, OutgoingMessage, Receipt, SendLater
 from conversations.models import ChannelAccount, DeliveryStatus, Medium
@@ -24,8 +25,9 @@ from .conftest import add_sender
 from .signed_requests import ACCOUNT_SID, AUTH_TOKEN, BASE_URL
 
 MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
-SMS = Credentials(Medium.SMS, ACCOUNT_SID, AUTH_TOKEN, "")
-WHATSAPP = Credentials(Medium.WHATSAPP, ACCOUNT_SID, AUTH_TOKEN, "")
+CREDENTIALS = Credentials(ACCOUNT_SID, ACCOUNT_SID, AUTH_TOKEN)
+SMS = Prepared(Medium.SMS, CREDENTIALS, "")
+WHATSAPP = Prepared(Medium.WHATSAPP, CREDENTIALS, "")
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -50,8 +52,8 @@ def outgoing(**changes) -> OutgoingMessage:
     return OutgoingMessage(**{**fields, **changes})
 
 
-def send(credentials: Credentials = SMS, timeout: float = 5, **changes) -> Receipt:
-    return TwilioChannel().send(outgoing(**changes), credentials, timeout=timeout)
+def send(prepared: Prepared = SMS, timeout: float = 5, **changes) -> Receipt:
+    return TwilioChannel().send(outgoing(**changes), prepared, timeout=timeout)
 
 
 def accepted(**changes: object) -> dict[str, object]:
@@ -103,9 +105,9 @@ def test_whatsapp_addresses_have_their_prefix_and_files_go_along(api):
 
 def test_a_messaging_service_chooses_the_number(api):
     api.answers(json_answer(201, accepted(**{"from": None, "status": "accepted"})))
-    assert send(Credentials(Medium.SMS, ACCOUNT_SID, AUTH_TOKEN, "MG1")).status == DeliveryStatus.QUEUED
+    assert send(Prepared(Medium.SMS, CREDENTIALS, "MG" + "1" * 32)).status == DeliveryStatus.QUEUED
     form = dict(api.requests[0].form)
-    assert form["MessagingServiceSid"] == "MG1"
+    assert form["MessagingServiceSid"] == "MG" + "1" * 32
     assert "From" not in form
 
 
@@ -287,7 +289,7 @@ def test_the_credentials_are_read_in_one_query(account, django_assert_num_querie
     channel_account = add_sender(account, Medium.WHATSAPP, "+15550100001", "MG1")
     with django_assert_num_queries(1):
         prepared = TwilioChannel().prepare(channel_account.pk)
-    assert prepared == Credentials(Medium.WHATSAPP, ACCOUNT_SID, AUTH_TOKEN, "MG1")
+    assert prepared == Prepared(Medium.WHATSAPP, CREDENTIALS, "MG1")
 
 
 def test_a_message_waits_while_no_twilio_account_is_tied(workspace):
