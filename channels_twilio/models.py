@@ -29,6 +29,10 @@ class TwilioAccount(models.Model):
         _("API key SID"), max_length=34, blank=True, help_text=_("SK…; used in place of the token for the REST API")
     )
     api_key_secret = EncryptedTextField(_("API key secret"), blank=True)
+    shared_key_id = models.CharField(
+        _("webhook key id"), max_length=64, blank=True, help_text=_("of the shared key that signs webhooks, if one does")
+    )
+    shared_key_secret = EncryptedTextField(_("webhook key secret"), blank=True)
     reconciled_until = models.DateTimeField(
         _("reconciled until"), null=True, editable=False, help_text=_("inbound messages before it have been looked for")
     )

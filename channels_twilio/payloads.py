@@ -99,6 +99,7 @@ def to_inbound(params: QueryDict) -> InboundMessage:
         media=media,
         raw=_raw(params),
         keyword=_keyword(value),
+        quoted=value.get("OriginalRepliedMessageSid", ""),
     )
 
 
@@ -128,6 +129,11 @@ def to_status(params: QueryDict, message_id: str) -> StatusReport:
         error_reason=value.get("ErrorMessage") or value.get("ChannelStatusMessage", ""),
         raw=_raw(params),
     )
+
+
+def keyword_of(text: str) -> Keyword | None:
+    """The keyword that is the whole of `text`, in any case."""
+    return KEYWORDS.get(text.strip().upper())
 
 
 def to_address(medium: str, address: str) -> str:
@@ -191,4 +197,4 @@ def _keyword(value: dict[str, str]) -> Keyword | None:
     """What Twilio says it understood wins over what the text looks like."""
     if "OptOutType" in value:
         return OPT_OUT_TYPES.get(value["OptOutType"].upper())
-    return KEYWORDS.get(value.get("Body", "").strip().upper())
+    return keyword_of(value.get("Body", ""))

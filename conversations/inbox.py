@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext_noop
 
 from . import lifecycle
@@ -63,14 +64,18 @@ class InboundMessage:
     media: tuple[InboundMedia, ...] = ()
     raw: dict[str, Any] = field(default_factory=dict)
     keyword: Keyword | None = None
+    quoted: str = ""  # the external id of the message that this one replies to
+    sent_at: datetime | None = None  # when the contact wrote it, where that was not just now
 
 
 def receive(inbound: InboundMessage, *, account: ChannelAccount, now: datetime) -> Message | None:
     """Store `inbound` with contact, conversation and the job that answers it: all in one transaction, or nothing.
 
-    Returns None when a message of this external id is stored already. Raises DatabaseError when nothing was stored.
+    Returns None when a message of this external id is stored already. One stored without `raw`, because only the
+    provider's list had it, learns then what the list does not tell. Raises DatabaseError when nothing was stored.
     """
-    if _is_stored(inbound, account):
+    if stored := _stored(inbound, account):
+        _enrich(stored, inbound)
         return None
     try:
         with transaction.atomic():
@@ -84,16 +89,42 @@ def receive(inbound: InboundMessage, *, account: ChannelAccount, now: datetime) 
                     conversation, State.IN_PROGRESS, actor="contact", reason=gettext_noop("wrote again"), now=now
                 )
     except IntegrityError:
-        if _is_stored(inbound, account):  # the same message, delivered twice at once: the other one won
+        if stored := _stored(inbound, account):  # the same message, delivered twice at once: the other one won
+            _enrich(stored, inbound)
             return None
         raise
     return message
 
 
-def _is_stored(inbound: InboundMessage, account: ChannelAccount) -> bool:
+def _stored(inbound: InboundMessage, account: ChannelAccount) -> Message | None:
+    """The same message, at whichever address of the workspace: an address may have moved between two deliveries."""
+    ours = Q(channel_account__workspace=account.workspace_id, channel_account__channel=account.channel)
+    return Message.objects.filter(_named(inbound.external_id) & ours).only("raw", "conversation_id").first()
+
+
+def _named(external_id: str) -> Q:
     # SQLite uses the partial index only where the query repeats its condition.
-    stored = Message.objects.filter(channel_account=account, external_id=inbound.external_id).exclude(external_id="")
-    return stored.exists()
+    return Q(external_id=external_id) & ~Q(external_id="")
+
+
+def _enrich(stored: Message, inbound: InboundMessage) -> None:
+    """What the provider tells after the message was found in its list. The text and the files are the same."""
+    if stored.raw or not inbound.raw:
+        return
+    with transaction.atomic():
+        contact = Contact.objects.get(conversations=stored.conversation_id)
+        Message.objects.filter(pk=stored.pk, raw={}).update(
+            kind=inbound.kind, details=inbound.details, raw=inbound.raw, quoted=_quoted(inbound, contact)
+        )
+        if inbound.sender_name:
+            Contact.objects.filter(pk=contact.pk).update(name=inbound.sender_name)
+
+
+def _quoted(inbound: InboundMessage, contact: Contact) -> Message | None:
+    """What the contact replies to: a message of theirs, or one to them, and nobody else's."""
+    if not inbound.quoted:
+        return None
+    return Message.objects.filter(_named(inbound.quoted), conversation__contact=contact).only("pk").first()
 
 
 def _contact(inbound: InboundMessage, account: ChannelAccount, now: datetime) -> Contact:
@@ -107,11 +138,16 @@ def _contact(inbound: InboundMessage, account: ChannelAccount, now: datetime) ->
     contact.name = inbound.sender_name or contact.name
     if inbound.keyword == Keyword.STOP:
         contact.opted_out_at = contact.opted_out_at or now
-    elif inbound.keyword == Keyword.START:
+    elif inbound.keyword == Keyword.START and not _is_overtaken(inbound, contact):
         contact.opted_out_at = None
     if known != (contact.name, contact.opted_out_at):
         contact.save(update_fields=["name", "opted_out_at"])
     return contact
+
+
+def _is_overtaken(inbound: InboundMessage, contact: Contact) -> bool:
+    """Whether the contact has opted out since: a START that was found late does not undo it."""
+    return bool(inbound.sent_at and contact.opted_out_at and inbound.sent_at < contact.opted_out_at)
 
 
 def _conversation(contact: Contact, account: ChannelAccount, now: datetime) -> Conversation:
@@ -139,7 +175,7 @@ def _store(inbound: InboundMessage, conversation: Conversation, contact: Contact
     message = Message.objects.create(
         conversation=conversation,
         channel_account_id=conversation.channel_account_id,
-        seq=conversation.take_seq(now, inbound=True),
+        seq=conversation.take_seq(now, inbound_at=inbound.sent_at or now),
         direction=Direction.INBOUND,
         author=Author.CONTACT,
         kind=inbound.kind,
@@ -149,6 +185,7 @@ def _store(inbound: InboundMessage, conversation: Conversation, contact: Contact
         delivery_status=DeliveryStatus.RECEIVED,
         created_at=now,
         raw=inbound.raw,
+        quoted=_quoted(inbound, contact),
         outcome=outcome,
         outcome_reason=reason,
     )

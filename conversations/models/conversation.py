@@ -88,13 +88,17 @@ class Conversation(models.Model):
     def __str__(self) -> str:
         return f"{self.contact} #{self.pk}"
 
-    def take_seq(self, now: datetime, *, inbound: bool = False) -> int:
-        """The next message's number. The row must be locked, so that numbers follow the order of the commits."""
+    def take_seq(self, now: datetime, *, inbound_at: datetime | None = None) -> int:
+        """The next message's number. The row must be locked, so that numbers follow the order of the commits.
+
+        Args:
+            inbound_at: when the contact wrote the message, if it is theirs.
+        """
         seq = self.next_seq
         self.next_seq = seq + 1
         self.last_message_at = now
-        if inbound:
-            self.last_inbound_at = now
+        if inbound_at:
+            self.last_inbound_at = max(inbound_at, self.last_inbound_at or inbound_at)
         self.save(update_fields=["next_seq", "last_message_at", "last_inbound_at"])
         return seq
 

@@ -30,7 +30,7 @@ def outbound(
     return Message.objects.create(
         conversation=conversation,
         channel_account=account,
-        seq=conversation.messages.count() + 1,
+        seq=conversation.take_seq(NOW),
         direction=Direction.OUTBOUND,
         author=Author.ASSISTANT,
         text=text,

@@ -149,11 +149,10 @@ def test_stop_and_start_change_whether_the_contact_may_be_written_to(client, sms
     assert Contact.objects.get().opted_out_at is None
 
 
-@pytest.mark.xfail(reason="replies are not linked to what they quote yet")
 def test_a_button_reply_is_linked_to_the_message_that_it_quotes(client, whatsapp):
     quoted = outbound(whatsapp, external_id="MMb823c81902e9de7381415cb622560b41", contact="+15550107777")
     post_case(client, "wa_button_quick_reply")
-    assert Message.objects.latest("pk").details["quoted"]["message_id"] == quoted.pk
+    assert Message.objects.latest("pk").quoted == quoted
 
 
 @pytest.mark.xfail(reason="error codes of callbacks have no effects yet")

@@ -122,3 +122,67 @@ def test_a_message_after_the_end_opens_a_conversation_that_is_linked_to_the_last
     first, second = Conversation.objects.order_by("pk")
     assert second.previous == first
     assert second.state == State.PENDING
+
+
+def test_a_reply_is_linked_to_what_it_quotes_in_an_earlier_conversation_too(write: Write) -> None:
+    quoted = write("which day?")
+    Conversation.objects.update(state=State.EXPIRED)
+    reply = write("that one", quoted=quoted and quoted.external_id)
+    assert reply
+    assert reply.quoted == quoted
+
+
+def test_a_reply_is_never_linked_to_another_contact_s_message(write: Write) -> None:
+    write("for nobody else", external_id="SM1")
+    reply = write("hm", sender="+15550106666", quoted="SM1")
+    assert reply
+    assert reply.quoted is None
+
+
+def test_what_a_list_does_not_tell_is_learnt_from_the_webhook_that_comes_late(write: Write) -> None:
+    quoted = write("which day?")
+    assert quoted
+    write("Tuesday", external_id="SM1", sender_name="")
+    words = {"kind": "interactive", "details": {"button": {"text": "Tuesday"}}, "raw": {"ButtonText": "Tuesday"}}
+    assert write("Tuesday", external_id="SM1", sender_name="Ana Lima", quoted=quoted.external_id, **words) is None
+    stored = Message.objects.get(external_id="SM1")
+    assert (stored.kind, stored.details, stored.raw) == tuple(words.values())
+    assert stored.quoted == quoted
+    assert stored.conversation.contact.name == "Ana Lima"
+    assert Message.objects.count() == 2
+
+
+def test_what_a_webhook_told_stays(write: Write) -> None:
+    write("here", external_id="SM1", kind="location", raw={"Latitude": "1"})
+    write("here", external_id="SM1")
+    write("here", external_id="SM1", kind="text", raw={"Body": "forged"})
+    stored = Message.objects.get()
+    assert (stored.kind, stored.raw) == ("location", {"Latitude": "1"})
+
+
+def test_a_message_that_came_to_another_address_of_the_workspace_meanwhile_is_the_same(
+    write: Write, account: ChannelAccount
+) -> None:
+    write("hello", external_id="SM1")
+    other = ChannelAccount.objects.create(
+        workspace=account.workspace, channel="console", medium=account.medium, address="+15550100009"
+    )
+    message = inbox.InboundMessage(external_id="SM1", sender="+15550107777", sender_name="", text="hello")
+    assert inbox.receive(message, account=other, now=timezone.now()) is None
+
+
+def test_a_message_found_late_opens_no_window_that_has_closed(write: Write) -> None:
+    now = timezone.now()
+    write("hello", sent_at=now - timedelta(hours=30))
+    assert Conversation.objects.get().last_inbound_at == now - timedelta(hours=30)
+    write("again", sent_at=now - timedelta(hours=1))
+    write("older", sent_at=now - timedelta(hours=2))
+    assert Conversation.objects.get().last_inbound_at == now - timedelta(hours=1)
+
+
+def test_a_start_found_late_does_not_undo_a_later_stop(write: Write) -> None:
+    write("STOP", keyword=Keyword.STOP)
+    write("START", keyword=Keyword.START, sent_at=timezone.now() - timedelta(minutes=5))
+    assert Contact.objects.get().opted_out_at
+    write("START", keyword=Keyword.START, sent_at=timezone.now())
+    assert Contact.objects.get().opted_out_at is None
