@@ -1,7 +1,6 @@
 """The channel port: how `conversations` sends without knowing a provider.
 
-`settings.CHANNELS` maps a channel's name to its class:
-`{"twilio": {"BACKEND": "channels_twilio.channel.TwilioChannel"}}`.
+`settings.CHANNELS` maps a channel's name to its class: `{"console": {"BACKEND": "package.module.ConsoleChannel"}}`.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,6 +71,16 @@ def test_imports_run_one_way_and_the_scheduler_cannot_execute() -> None:
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
+
+
+def test_conversations_knows_no_provider() -> None:
+    files = [path for path in (ROOT / "conversations").rglob("*") if path.suffix in {".py", ".html", ".css", ".po"}]
+    offenders = [
+        path.name
+        for path in files
+        if re.search(r"twilio|(message|account|content|service)_?sid\b", path.read_text(), re.I)
+    ]
+    assert offenders == []
 
 
 def test_nothing_outside_the_worker_starts_a_thread_an_executor_a_timer_or_an_asyncio_task() -> None:
