@@ -12,9 +12,8 @@ from django.utils.translation import gettext as _
 from queueing.backends import get_backend
 from queueing.drill import Drill, DrillImpossible, Result
 from queueing.errors import BackendUnavailable
+from queueing.progress import Progress
 from queueing.service import QueueService
-
-BAR = 40  # characters
 
 
 class Command(BaseCommand):
@@ -33,12 +32,18 @@ class Command(BaseCommand):
         self._check()
         try:
             with Drill(jobs=jobs, kills=kills) as drill:
+                progress = Progress(self.stdout, drill.jobs)
                 for _moment in drill.run():
-                    self._show(drill)
+                    progress.show(
+                        drill.done,
+                        _("{done} of {jobs} jobs, killed {killed} times").format(
+                            done=drill.done, jobs=drill.jobs, killed=drill.killed
+                        ),
+                    )
                 result = drill.result()
         except (DrillImpossible, DatabaseError) as error:
             raise CommandError(_("The drill cannot go on: {error}").format(error=error)) from error
-        self.stdout.write("")
+        progress.end()
         self._report(result)
         if not result.passed:
             sys.exit(1)
@@ -50,16 +55,6 @@ class Command(BaseCommand):
             raise CommandError(_("The drill cannot start: {error}").format(error=error)) from error
         if not get_backend().runs_in_worker:
             raise CommandError(_("The drill cannot start: QUEUE_URL names a backend that has no worker."))
-
-    def _show(self, drill: Drill) -> None:
-        """One line, written over and over; only on a terminal."""
-        if self.stdout.isatty():
-            filled = BAR * drill.done // drill.jobs
-            figures = _("{done} of {jobs} jobs, killed {killed} times").format(
-                done=drill.done, jobs=drill.jobs, killed=drill.killed
-            )
-            self.stdout.write(f"\r[{'#' * filled}{'.' * (BAR - filled)}] {figures}", ending="")
-            self.stdout.flush()
 
     def _report(self, result: Result) -> None:
         lines = (
