@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import django
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connections
@@ -36,6 +37,11 @@ if not XDIST_WORKER:  # its workers inherit what is set here
     if os.environ.get("TEST_DATABASE") == "postgresql":
         os.environ["DATABASE_URL"] = "postgres://recado@127.0.0.1/recado"  # its port is known when it is started, below
 django.setup()
+
+# The same examples in each run, and few: a test that fails here fails everywhere. `HYPOTHESIS_PROFILE=search` looks on.
+hypothesis.settings.register_profile("suite", derandomize=True, max_examples=30, deadline=None, database=None)
+hypothesis.settings.register_profile("search", max_examples=2000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture(scope="session")
