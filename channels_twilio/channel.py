@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import httpx
 from django.conf import settings
@@ -14,15 +15,17 @@ from django.utils import timezone
 from opentelemetry.trace import SpanKind
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 
-from conversations.channels import Channel, NotSent, OptedOut, OutcomeUnknown, OutgoingMessage, Receipt, SendLater
+from conversations.channels import Channel, NotSent, OutcomeUnknown, OutgoingMessage, Receipt, SendLater
 from conversations.models import DeliveryStatus, Medium
 from queueing.masking import mask
 from queueing.tracing import span
 
+from . import media
 from .client import Credentials, Unreadable, client
-from .error_codes import Remedy, remedy_for
+from .error_codes import CONSEQUENCES, Remedy, remedy_for
 from .models import TwilioSender
 from .payloads import DELIVERY_STATUSES, to_address
+from .segments import count_segments
 from .transport import NEVER_SENT, Transport
 
 logger = logging.getLogger(__name__)
@@ -35,6 +38,17 @@ SHORTEST_RETRY_AFTER, LONGEST_RETRY_AFTER = timedelta(seconds=1), timedelta(hour
 OVERRIDES = "rc=5&rp=all&ct=2000&rt=4000"
 UNTIL_QUEUE_DRAINS = timedelta(minutes=1)  # 21611: 4 hours' worth of messages wait at Twilio for this number
 CLOCK_SKEW = timedelta(seconds=10)  # Twilio's clock against ours, and its times are cut to whole seconds
+
+REPLY_WINDOW = timedelta(hours=24)  # https://www.twilio.com/docs/whatsapp/key-concepts
+LONGEST_VALIDITY = timedelta(seconds=36_000)  # and what Twilio takes where none is given
+
+# What Twilio takes from one sender. https://www.twilio.com/docs/messaging/guides/scaling-queueing-latency
+WHATSAPP_SANDBOX = "+14155238886"
+BETWEEN_WHATSAPP = timedelta(seconds=1) / 80
+BETWEEN_SANDBOX = timedelta(seconds=3)
+BETWEEN_SEGMENTS = timedelta(seconds=1)  # a long code
+BETWEEN_SHORT_CODE = timedelta(seconds=1) / 100
+LONGEST_SHORT_CODE = 6  # digits
 
 # What the SDK raises over an answer that is not what Twilio's API answers: cut off, HTML, a list.
 UNPARSABLE = (ValueError, TypeError, AttributeError, KeyError)
@@ -53,6 +67,16 @@ class TwilioChannel(Channel):
     """WhatsApp and SMS over Twilio's Messages API. It has no idempotency key: nothing is ever sent twice on a guess."""
 
     max_text_length = 1600  # error 21617, on every channel
+
+    def reply_window(self, medium: str) -> timedelta | None:
+        return REPLY_WINDOW if medium == Medium.WHATSAPP else None
+
+    def time_on_air(self, outgoing: OutgoingMessage) -> timedelta:
+        """By default; a channel account may have been given another rate. Each segment of an SMS counts."""
+        if outgoing.medium == Medium.WHATSAPP:
+            return BETWEEN_SANDBOX if outgoing.sender == WHATSAPP_SANDBOX else BETWEEN_WHATSAPP
+        segments = count_segments(outgoing.text)
+        return segments * (BETWEEN_SHORT_CODE if len(outgoing.sender) <= LONGEST_SHORT_CODE else BETWEEN_SEGMENTS)
 
     def prepare(self, account_id: int) -> Prepared:
         """Raises SendLater while no Twilio account is tied to the channel account, or its token cannot be read.
@@ -113,6 +137,9 @@ class TwilioChannel(Channel):
         except (httpx.TransportError, TwilioException, *UNPARSABLE) as error:
             raise SendLater(f"Twilio cannot be asked: {type(error).__name__}") from None
 
+    def fetch(self, url: str, prepared: object, into: IO[bytes], *, limit: int, timeout: float) -> None:
+        media.fetch(url, cast(Prepared, prepared).credentials, into, limit=limit, timeout=timeout)
+
     def show_typing(self, prepared: object, external_id: str) -> None:
         """Also marks the message as read. WhatsApp only."""
         prepared = cast(Prepared, prepared)
@@ -132,16 +159,35 @@ def _parameters(outgoing: OutgoingMessage, prepared: Prepared) -> dict[str, obje
         if prepared.messaging_service_sid
         else {"from_": to_address(outgoing.medium, outgoing.sender)}
     )
-    content = {"body": outgoing.text} if outgoing.text else {}
-    media = {"media_url": list(outgoing.media_urls)} if outgoing.media_urls else {}
     return {
         "to": to_address(outgoing.medium, outgoing.recipient),
-        # Carries our id, so that a callback tells what became of a send whose answer was lost.
-        "status_callback": f"{settings.PUBLIC_BASE_URL}/webhooks/twilio/status/?m={outgoing.message_id}#{OVERRIDES}",
+        "status_callback": _callback(outgoing),
         **sender,
-        **content,
-        **media,
+        **_content(outgoing),
+        **_validity(outgoing),
     }
+
+
+def _callback(outgoing: OutgoingMessage) -> str:
+    """Carries our id, so that it tells what became of a send whose answer was lost, and which send of the message."""
+    which = f"?m={outgoing.message_id}" + (f".{outgoing.resend}" if outgoing.resend else "")
+    return f"{settings.PUBLIC_BASE_URL}/webhooks/twilio/status/{which}#{OVERRIDES}"
+
+
+def _content(outgoing: OutgoingMessage) -> dict[str, object]:
+    if outgoing.template:
+        variables = {"content_variables": json.dumps(dict(outgoing.variables))} if outgoing.variables else {}
+        return {"content_sid": outgoing.template, **variables}
+    text = {"body": outgoing.text} if outgoing.text else {}
+    media = {"media_url": list(outgoing.media_urls)} if outgoing.media_urls else {}
+    return {**text, **media}
+
+
+def _validity(outgoing: OutgoingMessage) -> dict[str, object]:
+    """Whole seconds, from 1 on: what has not left by then ends as failed, with 30036."""
+    if outgoing.valid_for is None or outgoing.valid_for >= LONGEST_VALIDITY:
+        return {}
+    return {"validity_period": max(int(outgoing.valid_for.total_seconds()), 1)}
 
 
 def _receipt(message: Any) -> Receipt:
@@ -151,14 +197,20 @@ def _receipt(message: Any) -> Receipt:
 
 
 def _is(outgoing: OutgoingMessage, message: Any) -> bool:
-    return message.direction.startswith("outbound") and (message.body or "").strip() == outgoing.text.strip()
+    """A template's text is filled in by Twilio, whose list may have it later, or in other white space."""
+    if not message.direction.startswith("outbound"):
+        return False
+    theirs, ours = (message.body or ""), outgoing.text
+    if outgoing.template:
+        return not theirs or theirs.split() == ours.split()
+    return bool(theirs.strip() == ours.strip())
 
 
 def _refusal(error: Any, answer: httpx.Response, outgoing: OutgoingMessage) -> Exception:
     """What an error answer means for the message. Its words may name the recipient, or quote: they are masked."""
     code = error.code if error.code != answer.status_code else None  # the SDK puts the status where no code came
     words = getattr(error, "detail", None) or getattr(error, "title", None) or error.msg
-    reason = mask(words, outgoing.recipient, outgoing.text)
+    reason = mask(words, outgoing.recipient, outgoing.text, *outgoing.variables.values())
     named = f"{code or answer.status_code}: {reason}"
     match remedy_for(answer.status_code, code):
         case Remedy.RECONCILE:
@@ -167,14 +219,8 @@ def _refusal(error: Any, answer: httpx.Response, outgoing: OutgoingMessage) -> E
             return SendLater(named, after=_retry_after(answer))
         case Remedy.RETRY_LATER:
             return SendLater(named, after=UNTIL_QUEUE_DRAINS)
-        case Remedy.CONFIGURE:
-            # For now the message waits, within the age that its job allows, until someone mends the account: a refusal
-            # would lose it, and nothing was wrong with it.
-            return SendLater(named, after=UNTIL_CONFIGURED)
-        case Remedy.OPTED_OUT:
-            return OptedOut(str(code), reason)
-        case _:
-            return NotSent(str(code), reason)
+        case remedy:
+            return NotSent(str(code or answer.status_code), reason, CONSEQUENCES[remedy])
 
 
 def _retry_after(answer: httpx.Response) -> timedelta | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from conversations import channels
+
 
 class Remedy(Enum):
     """What an error of Twilio's asks for."""
@@ -38,6 +40,25 @@ REMEDIES = {
     }.items()
     for code in codes
 }  # fmt: skip
+
+# What each asks of the conversation, once it is certain that the message was not sent.
+CONSEQUENCES = {
+    Remedy.RETRY: channels.Remedy.RESEND,
+    Remedy.RETRY_LATER: channels.Remedy.RESEND,
+    Remedy.RECONCILE: channels.Remedy.RESEND,
+    Remedy.CONFIGURE: channels.Remedy.PAUSE,
+    Remedy.GIVE_UP_RECIPIENT: channels.Remedy.GIVE_UP,
+    Remedy.OPTED_OUT: channels.Remedy.OPT_OUT,
+    Remedy.GIVE_UP_CONTENT: channels.Remedy.GIVE_UP,
+    Remedy.WINDOW_CLOSED: channels.Remedy.WINDOW_CLOSED,
+    Remedy.RESEND_LATER: channels.Remedy.RESEND,
+}
+
+
+def consequence_of(code: str) -> channels.Remedy:
+    """What the error code of a status callback asks for. Codes that nobody knows, or none, are put before a person."""
+    remedy = REMEDIES.get(int(code)) if code.isascii() and code.isdecimal() else None
+    return CONSEQUENCES[remedy] if remedy else channels.Remedy.GIVE_UP
 
 
 def remedy_for(status: int, code: int | None) -> Remedy:

@@ -7,8 +7,11 @@ from typing import Any
 
 from django.http import QueryDict
 
+from conversations.channels import Remedy
 from conversations.inbox import InboundMedia, InboundMessage, Keyword
 from conversations.models import DeliveryStatus, Medium
+
+from .error_codes import consequence_of
 
 DELIVERY_STATUSES = {
     "accepted": DeliveryStatus.QUEUED,
@@ -71,10 +74,12 @@ class StatusReport:
 
     external_id: str
     message_id: int | None
+    resend: int  # which send of the message
     word: str  # Twilio's
     status: DeliveryStatus | None  # ours; None for words that say nothing about a delivery, or that are new
     error_code: str
     error_reason: str
+    remedy: Remedy | None  # what a failure asks for
     raw: dict[str, Any]
 
 
@@ -114,19 +119,21 @@ def to_status(params: QueryDict, message_id: str) -> StatusReport:
     """The news in the parameters of a status callback. Takes whatever comes: a callback is not repeated.
 
     Args:
-        message_id: what the callback URL carried as our message's id.
+        message_id: what the callback URL carried as our message's id; behind a point, which send of it this is.
     """
     value = _without_nul(params)
     word = value.get("MessageStatus") or value.get("SmsStatus", "")
+    status, error_code = DELIVERY_STATUSES.get(word.lower()), value.get("ErrorCode", "")[:20]
+    named, _, resend = message_id.partition(".")
     return StatusReport(
         external_id=(value.get("MessageSid") or value.get("SmsSid", ""))[:34],
-        message_id=int(message_id)
-        if message_id.isascii() and message_id.isdecimal() and len(message_id) < 19
-        else None,
+        message_id=_number(named),
+        resend=_number(resend) or 0,
         word=word[:30],
-        status=DELIVERY_STATUSES.get(word.lower()),
-        error_code=value.get("ErrorCode", "")[:20],
+        status=status,
+        error_code=error_code,
         error_reason=value.get("ErrorMessage") or value.get("ChannelStatusMessage", ""),
+        remedy=consequence_of(error_code) if status in (DeliveryStatus.FAILED, DeliveryStatus.UNDELIVERED) else None,
         raw=_raw(params),
     )
 
@@ -162,6 +169,11 @@ def _address(value: dict[str, str], name: str) -> tuple[Medium, str]:
     if colon and prefix != "whatsapp":
         raise Unreadable(f"{name} is on a channel other than WhatsApp and SMS.")
     return Medium.WHATSAPP if colon else Medium.SMS, address
+
+
+def _number(digits: str) -> int | None:
+    """What a database takes as an id."""
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 19 else None
 
 
 def _count(number: str) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
+from typing import IO
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -61,10 +62,6 @@ class NotSent(ForOperators, Exception):
         self.code, self.reason, self.remedy = code, reason, remedy
 
 
-class OptedOut(NotSent):
-    """The contact has opted out: nothing may be sent to them."""
-
-
 class SendLater(ForOperators, Exception):
     """Certainly not sent now, and worth another try."""
 
@@ -77,6 +74,18 @@ class OutcomeUnknown(ForOperators, Exception):
     """The request left and no trustworthy answer came: the message may have been sent."""
 
 
+class FileRefused(ForOperators, Exception):
+    """The file will not be fetched, now or later: it is too large, or does not lie where it may be fetched from."""
+
+
+class FileMissing(ForOperators, Exception):
+    """The provider does not have the file; shortly after the message came, it may not have it yet."""
+
+
+class FileLater(ForOperators, Exception):
+    """The file could not be fetched now, and another try is worth it."""
+
+
 class Channel(ABC):
     """One provider. Its methods are called without a database connection; each has its own timeout."""
 
@@ -87,7 +96,7 @@ class Channel(ABC):
     def prepare(self, account_id: int) -> object:
         """Read from the database what the calls for this channel account will need, for example its credentials.
 
-        Raises NotSent, with Remedy.PAUSE, or SendLater where something is missing.
+        Raises SendLater where something is missing.
         """
 
     @abstractmethod
@@ -118,6 +127,16 @@ class Channel(ABC):
     def time_on_air(self, outgoing: OutgoingMessage) -> timedelta:
         """How long the provider lets its sender be busy with this message; zero: it sets no limit."""
         return timedelta(0)
+
+    def fetch(self, url: str, prepared: object, into: IO[bytes], *, limit: int, timeout: float) -> None:
+        """Write a file that came with a message to `into`. Raises FileRefused, FileMissing or FileLater.
+
+        Args:
+            url: where the message said that it lies.
+            limit: bytes that it may have at most.
+            timeout: seconds that the whole call may take.
+        """
+        raise FileRefused("the channel brings no files")
 
     def show_typing(self, prepared: object, external_id: str) -> None:  # noqa: B027  (not every channel can)
         """Show the contact that an answer to their message `external_id` is being written. Never raises."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q
@@ -29,6 +30,41 @@ RANK = {
 OURS = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.UNKNOWN)  # the provider has not acknowledged it
 
 
+# Those from which a send may start: the last two when what the provider had accepted is sent again.
+SENDABLE = (DeliveryStatus.PENDING, DeliveryStatus.FAILED, DeliveryStatus.UNDELIVERED)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What was heard of a message. Told again, it moves nothing, so what follows from it is done once."""
+
+    message_id: int
+    moved: bool
+
+
+def begin(message_id: int, *, resend: int, now: datetime) -> bool:
+    """Mark a message as being sent. False when it must not be: it has arrived, or was taken back.
+
+    Args:
+        resend: which send this is. News of an earlier one does not count from here on.
+    """
+    begun = Message.objects.filter(pk=message_id, delivery_status__in=SENDABLE).update(
+        delivery_status=DeliveryStatus.SENDING,
+        sending_since=now,
+        external_id="",
+        resends=resend,
+        error_code="",
+        error_reason="",
+    )
+    return begun == 1
+
+
+def settle(message_id: int, status: DeliveryStatus, **changes: object) -> bool:
+    """Move a message that the provider has not acknowledged. A callback that came first wins: it knows more."""
+    ours = Message.objects.filter(pk=message_id, delivery_status__in=OURS)
+    return ours.update(delivery_status=status, **changes) == 1
+
+
 def record_status(
     *,
     channel: str,
@@ -39,17 +75,19 @@ def record_status(
     error_code: str,
     error_reason: str,
     now: datetime,
-) -> bool:
-    """Merge one piece of news from the provider. False when no message of ours is meant.
+    resend: int = 0,
+) -> News | None:
+    """Merge one piece of news from the provider. None when no message of ours is meant.
 
     Args:
         channel: the key in settings.CHANNELS that the news comes from.
         workspace_id: the tenant that the provider's credentials belong to; messages of others are not touched.
         external_id: the provider's id of the message.
         message_id: our own id, where the provider gave it back; it finds a message whose external id we never learnt.
+        resend: which send of that message the news is about, as the provider gave it back.
     """
     known = Q(external_id=external_id) & ~Q(external_id="")  # SQLite uses the partial index only with its own condition
-    nameless = Q(pk=message_id, external_id="") if message_id and external_id else Q(pk__in=[])
+    nameless = Q(pk=message_id, external_id="", resends=resend) if message_id and external_id else Q(pk__in=[])
     pk = (
         Message.objects.filter(
             known | nameless,
@@ -62,9 +100,9 @@ def record_status(
         .first()
     )
     if pk is None:
-        return False
-    _merge(pk, external_id, status, error_code=error_code, error_reason=error_reason[:300], now=now)
-    return True
+        return None
+    moved = _merge(pk, external_id, status, error_code=error_code, error_reason=error_reason[:300], now=now)
+    return News(pk, moved)
 
 
 def record_sent(message_id: int, receipt: Receipt) -> None:
@@ -75,16 +113,12 @@ def record_sent(message_id: int, receipt: Receipt) -> None:
 
 def record_failure(message_id: int, *, code: str, reason: str) -> bool:
     """Mark a message as not sent, or given up. False when the provider is known to have it."""
-    unacknowledged = Message.objects.filter(pk=message_id, delivery_status__in=OURS)
-    failed = unacknowledged.update(
-        delivery_status=DeliveryStatus.FAILED, error_code=code[:20], error_reason=reason[:300]
-    )
-    return failed == 1
+    return settle(message_id, DeliveryStatus.FAILED, error_code=code[:20], error_reason=reason[:300])
 
 
 def _merge(
     pk: int, external_id: str, status: DeliveryStatus, *, error_code: str, error_reason: str, now: datetime
-) -> None:
+) -> bool:
     """Each UPDATE names its condition on the row itself, so PostgreSQL looks again at a row that changed meanwhile."""
     row = Message.objects.filter(pk=pk, external_id__in=("", external_id))
     lower = [other for other, rank in RANK.items() if rank < RANK[status]]
@@ -97,3 +131,4 @@ def _merge(
     )
     if not moved:
         row.filter(external_id="").update(external_id=external_id)  # old news still teaches the id
+    return bool(moved)

@@ -1,8 +1,10 @@
-"""Where a message goes out: its intent is stored before the request leaves, so nothing is ever blindly sent twice."""
+"""Where a message goes out: it is stored with the job that sends it, and what a failure asks for is done once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -10,91 +12,159 @@ from django.utils.translation import gettext_noop
 
 from queueing.backoff import Backoff
 from queueing.context import JobContext
-from queueing.errors import Defer, Retry
+from queueing.errors import Defer
 from queueing.tasks import task
 
-from . import delivery, handoff
-from .channels import NotSent, OptedOut, OutcomeUnknown, OutgoingMessage, SendLater, get_channel
-from .models import Author, Contact, Conversation, DeliveryStatus, Direction, Message
+from . import attempt, delivery, handoff, pausing, suppression, templating, window
+from .channels import NotSent, Remedy, get_channel
+from .models import (
+    Author,
+    Conversation,
+    DeliveryStatus,
+    Message,
+    Outcome,
+    Template,
+    UnknownSends,
+)
+from .outbound import OutgoingFile, attach, insert
 from .splitting import split_text
 
-SEND_TIMEOUT_SECONDS = 10.0
+# After these times a message is sent again that the provider had accepted and could not deliver; then a person goes on.
+RESENDS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=25))
 
-# When a send of unknown outcome is looked up at the provider, from its intent on. After the last look a person decides.
-LOOKUPS = (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=10))
+UNDELIVERABLE = gettext_noop("a message could not be sent")
 
 
 def send(
-    conversation: Conversation, text: str, *, author: Author, now: datetime, answers_seq: int | None = None
+    conversation: Conversation,
+    text: str,
+    *,
+    author: Author,
+    now: datetime,
+    answers_seq: int | None = None,
+    media: Sequence[OutgoingFile] = (),
 ) -> list[Message]:
     """Store a message, in as many parts as its channel needs, with the jobs that deliver them in this order.
+
+    Where the contact wrote too long ago for free text, it is kept as a draft, and the workspace's template is sent in
+    its place, or a person goes on. To a contact who has opted out nothing is sent: the parts show it.
 
     The conversation's row must be locked by the caller's transaction.
 
     Args:
         answers_seq: the number of the first message that this answers; the database refuses a second answer to it.
+        media: files, or public addresses of files; they go with the first part.
+
+    Returns the messages that stand for it; none where a person must go on.
     """
+    if not conversation.contact.opted_out_at and window.is_closed(conversation, now):
+        keep_draft(conversation, text, author=author, now=now, reason=window.CLOSED, media=media)
+        return _send_instead(conversation, author=author, now=now, answers_seq=answers_seq)
     channel = get_channel(conversation.channel_account.channel)
-    parts = []
-    for part, words in enumerate(split_text(text, channel.max_text_length)):
-        message = _store(
-            conversation, words, DeliveryStatus.PENDING, author=author, now=now, answers_seq=answers_seq, part=part
-        )
-        deliver_message.using(
-            ordering_key=f"send:{conversation.pk}",
-            subject=f"conversation:{conversation.pk}",
-            fairness_key=f"workspace:{conversation.workspace_id}",
-        ).enqueue(message_id=message.pk)
-        parts.append(message)
-    return parts
+    parts = split_text(text, channel.max_text_length) or [""] * bool(media)
+    messages = [
+        _store(conversation, words, author=author, now=now, answers_seq=answers_seq, part=part)
+        for part, words in enumerate(parts)
+    ]
+    if messages:
+        attach(messages[0], media, now)
+    return messages
 
 
-def keep_draft(conversation: Conversation, text: str, *, author: Author, now: datetime, reason: str) -> Message:
-    """Store an answer that was overtaken: operators see it, the contact never does."""
-    draft = _store(conversation, text, DeliveryStatus.DRAFT, author=author, now=now, answers_seq=None, part=0)
-    Message.objects.filter(pk=draft.pk).update(error_reason=reason)
-    return draft
-
-
-def _store(
+def send_template(
     conversation: Conversation,
-    text: str,
-    status: DeliveryStatus,
+    template: Template,
     *,
     author: Author,
     now: datetime,
-    answers_seq: int | None,
-    part: int,
+    variables: Mapping[str, str] | None = None,
+    answers_seq: int | None = None,
 ) -> Message:
-    return Message.objects.create(
-        conversation=conversation,
-        channel_account_id=conversation.channel_account_id,
-        seq=conversation.take_seq(now),
-        direction=Direction.OUTBOUND,
+    """Store an approved text, which may be sent at any time. The conversation's row must be locked.
+
+    Args:
+        variables: what is filled in, by the placeholder's name; None: what the template itself says.
+    """
+    filled = dict(templating.fill(template, conversation) if variables is None else variables)
+    return _store(
+        conversation,
+        templating.render(template, filled),
         author=author,
-        text=text,
-        delivery_status=status,
-        created_at=now,
+        now=now,
         answers_seq=answers_seq,
-        part=part,
+        template=template,
+        template_variables=filled,
     )
+
+
+def keep_draft(
+    conversation: Conversation,
+    text: str,
+    *,
+    author: Author,
+    now: datetime,
+    reason: str,
+    media: Sequence[OutgoingFile] = (),
+) -> Message:
+    """Store an answer that was overtaken: operators see it, the contact never does."""
+    draft = insert(conversation, text, DeliveryStatus.DRAFT, author=author, now=now, error_reason=reason)
+    attach(draft, media, now)
+    return draft
+
+
+def act_on(message_id: int, remedy: Remedy, *, reason: str, now: datetime) -> None:
+    """Do what a failure asks for. Call it in the transaction that has moved the message, so that it is done once.
+
+    Args:
+        reason: the failure in words, for operators, without anybody's data.
+    """
+    message = Message.objects.select_related("channel_account").get(pk=message_id)
+    conversation = Conversation.objects.select_for_update().get(pk=message.conversation_id)
+    match remedy:
+        case Remedy.OPT_OUT:
+            suppression.opt_out(conversation, now=now)
+        case Remedy.WINDOW_CLOSED if message.template_id is None:
+            _go_on_outside_the_window(message, conversation, now)
+        case Remedy.PAUSE:
+            pausing.pause(message.channel_account_id, reason=reason, now=now)
+            _deliver(message, conversation, now, resend=message.resends + 1)
+        case Remedy.RESEND if message.resends < len(RESENDS):
+            _deliver(message, conversation, now, resend=message.resends + 1, after=RESENDS[message.resends])
+        case _:
+            handoff.hand_over(conversation, actor="system", reason=UNDELIVERABLE, now=now)
 
 
 @task(
     takes_context=True,
     timeout=timedelta(seconds=60),
-    max_attempts=20,
-    max_age=timedelta(hours=24),
+    max_attempts=20,  # of those that failed; to wait as long as one is told to is none
     backoff=Backoff(base=timedelta(seconds=2), maximum=timedelta(minutes=10)),
     on_dead="give_up_delivery",
 )
-def deliver_message(context: JobContext, message_id: int) -> None:
-    """Send one stored message, or find out what became of an earlier try."""
-    message = Message.objects.select_related("conversation__contact", "channel_account").get(pk=message_id)
-    if message.delivery_status == DeliveryStatus.PENDING:
-        _send(context, message)
-    elif message.delivery_status in (DeliveryStatus.SENDING, DeliveryStatus.UNKNOWN):
-        _look_up(context, message)
+def deliver_message(context: JobContext, message_id: int, resend: int = 0) -> None:
+    """Send one stored message, or find out what became of an earlier try.
+
+    Args:
+        resend: 1 and more: send it again, for the so many-th time, if the last send has failed.
+    """
+    message = Message.objects.select_related(
+        "conversation__contact",
+        "conversation__workspace",
+        "conversation__channel_account",
+        "channel_account",
+        "template",
+    ).get(pk=message_id)
+    if message.delivery_status in (DeliveryStatus.SENDING, DeliveryStatus.UNKNOWN):
+        if not attempt.look_up(context, message):
+            _decide_unknown(context, message)
+    elif message.delivery_status == DeliveryStatus.PENDING or (
+        resend > message.resends and message.delivery_status in delivery.SENDABLE
+    ):
+        pausing.wait_while_paused(message.channel_account)
+        try:
+            attempt.send(context, message, resend=max(resend, message.resends))
+        except NotSent as error:
+            _refused(context, message, error)
 
 
 @task
@@ -102,104 +172,92 @@ def give_up_delivery(message_id: int) -> None:
     """The job that should have sent a message is dead: say so at the message, and give the conversation to a person."""
     now = timezone.now()
     with transaction.atomic():
-        if delivery.record_failure(message_id, code="", reason=gettext_noop("gave up sending")):
-            _hand_over(message_id, gettext_noop("a message could not be sent"), now)
+        reason = gettext_noop("gave up sending")
+        if delivery.record_failure(message_id, code="", reason=reason):
+            act_on(message_id, Remedy.GIVE_UP, reason=reason, now=now)
 
 
-def _send(context: JobContext, message: Message) -> None:
-    if message.conversation.contact.opted_out_at:
-        with context.complete():
-            _settle(message, DeliveryStatus.SUPPRESSED, error_reason=gettext_noop("the contact has opted out"))
-        return
-    channel, outgoing = get_channel(message.channel_account.channel), _outgoing(message)
-    try:
-        prepared = channel.prepare(outgoing.account_id)
+def _refused(context: JobContext, message: Message, error: NotSent) -> None:
+    now = timezone.now()
+    told = {"error_code": error.code[:20], "error_reason": error.reason[:300]}
+    if error.remedy == Remedy.PAUSE:
         with context.fenced():
-            _settle(message, DeliveryStatus.SENDING, sending_since=timezone.now())
-        with context.outside() as seconds:
-            receipt = channel.send(outgoing, prepared, timeout=min(seconds, SEND_TIMEOUT_SECONDS))
-    except SendLater as error:
-        with context.fenced():
-            _settle(message, DeliveryStatus.PENDING, sending_since=None)
-        raise _wait(error) from error
-    except OutcomeUnknown as error:
-        with context.fenced():
-            _settle(message, DeliveryStatus.UNKNOWN, error_reason=str(error))
-        raise Defer(gettext_noop("the outcome of the send is not known"), after=LOOKUPS[0]) from error
-    except NotSent as error:
-        with context.complete():
-            _refused(message, error)
-    else:
-        with context.complete():
-            delivery.record_sent(message.pk, receipt)
-
-
-def _look_up(context: JobContext, message: Message) -> None:
-    """Ask the provider whether the message was sent. A callback that carries our id may have settled it before."""
-    channel, outgoing = get_channel(message.channel_account.channel), _outgoing(message)
-    since = message.sending_since or message.created_at
-    taken = frozenset(
-        Message.objects.filter(
-            conversation__contact=message.conversation.contact, created_at__gte=since - timedelta(days=1)
-        )
-        .exclude(external_id="")
-        .values_list("external_id", flat=True)
-    )
-    try:
-        prepared = channel.prepare(outgoing.account_id)
-        with context.outside() as seconds:
-            receipt = channel.find(
-                outgoing, prepared, since=since, taken=taken, timeout=min(seconds, SEND_TIMEOUT_SECONDS)
-            )
-    except SendLater as error:
-        raise _wait(error) from error
-    if receipt:
-        with context.complete():
-            delivery.record_sent(message.pk, receipt)
-        return
-    age = timezone.now() - since
-    later = [moment for moment in LOOKUPS if moment > age]
-    if later:
-        with context.fenced():
-            _settle(message, DeliveryStatus.UNKNOWN)
-        raise Defer(gettext_noop("the outcome of the send is not known"), after=later[0] - age)
+            delivery.settle(message.pk, DeliveryStatus.PENDING, sending_since=None, **told)
+            pausing.pause(message.channel_account_id, reason=str(error), now=now)
+        raise Defer(str(error), after=pausing.LOOK) from error
+    status = {
+        Remedy.OPT_OUT: DeliveryStatus.SUPPRESSED,
+        Remedy.WINDOW_CLOSED: DeliveryStatus.DRAFT,
+    }.get(error.remedy, DeliveryStatus.FAILED)
     with context.complete():
-        delivery.record_failure(message.pk, code="", reason=gettext_noop("no trace of it at the provider"))
-        _hand_over(message.pk, gettext_noop("it is not known whether a message was sent"), timezone.now())
+        # What is sent again has failed before, and stays so where it may not leave this time.
+        if delivery.settle(message.pk, status, **told) or message.delivery_status != DeliveryStatus.PENDING:
+            act_on(message.pk, error.remedy, reason=str(error), now=now)
 
 
-def _wait(error: SendLater) -> Defer | Retry:
-    """To wait as long as one was asked to is no failure, however often it happens: the job's age alone limits it."""
-    return Retry(str(error)) if error.after is None else Defer(str(error), after=error.after)
+def _decide_unknown(context: JobContext, message: Message) -> None:
+    """Nobody can tell whether it was sent: it is sent again where the workspace wants that, or a person is told."""
+    reason = gettext_noop("no trace of it at the provider")
+    resend = message.conversation.workspace.unknown_sends == UnknownSends.RESEND
+    if resend and message.resends < len(RESENDS):
+        with context.fenced():
+            delivery.settle(message.pk, DeliveryStatus.PENDING, sending_since=None, resends=message.resends + 1)
+        raise Defer(reason, after=timedelta(0))
+    with context.complete():
+        if delivery.record_failure(message.pk, code="", reason=reason):
+            conversation = Conversation.objects.select_for_update().get(pk=message.conversation_id)
+            unknown = gettext_noop("it is not known whether a message was sent")
+            handoff.hand_over(conversation, actor="system", reason=unknown, now=timezone.now())
 
 
-def _outgoing(message: Message) -> OutgoingMessage:
-    return OutgoingMessage(
-        message_id=message.pk,
-        account_id=message.channel_account_id,
-        medium=message.channel_account.medium,
-        sender=message.channel_account.address,
-        recipient=message.conversation.contact.address,
-        text=message.text,
+def _go_on_outside_the_window(message: Message, conversation: Conversation, now: datetime) -> None:
+    """Free text cannot be sent any more: what waits becomes drafts; one template goes in its place, or a person."""
+    waiting = Message.objects.filter(conversation=conversation, template=None, delivery_status=DeliveryStatus.PENDING)
+    late = [message.pk, *waiting.values_list("pk", flat=True)]
+    waiting.update(delivery_status=DeliveryStatus.DRAFT, error_reason=window.CLOSED)
+    answered = Message.objects.filter(answer__in=late)
+    kept = Message.objects.get(pk=message.pk).delivery_status != DeliveryStatus.DRAFT  # it stays the burst's answer
+    stands_for = _send_instead(
+        conversation, author=Author(message.author), now=now, answers_seq=None if kept else message.answers_seq
     )
+    if stands_for:
+        answered.update(answer=stands_for[0])
+    else:
+        answered.update(outcome=Outcome.HUMAN, outcome_reason=window.CLOSED)
 
 
-def _settle(message: Message, status: DeliveryStatus, **changes: object) -> None:
-    """Move a message that the provider has not acknowledged. A callback that came first wins: it knows more."""
-    ours = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.UNKNOWN)
-    Message.objects.filter(pk=message.pk, delivery_status__in=ours).update(delivery_status=status, **changes)
+def _send_instead(
+    conversation: Conversation, *, author: Author, now: datetime, answers_seq: int | None
+) -> list[Message]:
+    """The workspace's template, once until the contact writes again. Without one, a person goes on: an empty list."""
+    template = conversation.workspace.window_template
+    sent = conversation.messages.exclude(template=None)
+    if conversation.last_inbound_at:
+        sent = sent.filter(created_at__gt=conversation.last_inbound_at)
+    if template and not sent.exists():
+        return [send_template(conversation, template, author=author, now=now, answers_seq=answers_seq)]
+    handoff.hand_over(conversation, actor="system", reason=window.CLOSED, now=now)
+    return []
 
 
-def _refused(message: Message, error: NotSent) -> None:
-    if isinstance(error, OptedOut):
-        Contact.objects.filter(pk=message.conversation.contact_id, opted_out_at=None).update(
-            opted_out_at=timezone.now()
-        )
-        _settle(message, DeliveryStatus.SUPPRESSED, error_code=error.code, error_reason=error.reason[:300])
-    elif delivery.record_failure(message.pk, code=error.code, reason=error.reason):
-        _hand_over(message.pk, gettext_noop("a message could not be sent"), timezone.now())
+def _store(conversation: Conversation, text: str, *, author: Author, now: datetime, **fields: Any) -> Message:
+    """A message with the job that delivers it, or one that says why it has none."""
+    if conversation.contact.opted_out_at:
+        fields |= {"error_reason": suppression.OPTED_OUT}
+        return insert(conversation, text, DeliveryStatus.SUPPRESSED, author=author, now=now, **fields)
+    message = insert(conversation, text, DeliveryStatus.PENDING, author=author, now=now, **fields)
+    _deliver(message, conversation, now)
+    return message
 
 
-def _hand_over(message_id: int, reason: str, now: datetime) -> None:
-    conversation = Conversation.objects.select_for_update().get(messages=message_id)
-    handoff.hand_over(conversation, actor="system", reason=reason, now=now)
+def _deliver(
+    message: Message, conversation: Conversation, now: datetime, *, resend: int = 0, after: timedelta | None = None
+) -> None:
+    """The job that sends it, in the conversation's order. One that is sent again waits beside it: nobody behind it."""
+    deliver_message.using(
+        ordering_key=f"resend:{message.pk}" if resend else f"send:{conversation.pk}",
+        subject=f"conversation:{conversation.pk}",
+        fairness_key=f"workspace:{conversation.workspace_id}",
+        priority=window.priority(conversation, now),
+        run_after=after,
+    ).enqueue(message_id=message.pk, **({"resend": resend} if resend else {}))

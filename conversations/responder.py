@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,15 +15,16 @@ from django.utils.translation import gettext_noop
 
 from queueing.backoff import Backoff
 from queueing.context import JobContext
-from queueing.errors import Retry
+from queueing.errors import Defer, Retry
 from queueing.tasks import Debounce, task
 
-from . import handoff, knowledge, lifecycle, outbox
+from . import handoff, knowledge, lifecycle, outbox, transcription, window
 from .assistants import AssistantError, AssistantUnavailable, Question, Reply, Turn, get_assistant
 from .channels import Channel, SendLater, get_channel
 from .models import Author, Conversation, DeliveryStatus, Message, Outcome, State
 
 HISTORY = 20  # earlier messages that the assistant is shown
+LISTENING = timedelta(seconds=1)  # until it is looked again whether a voice note is text by now
 
 ANSWERABLE = (State.PENDING, State.IN_PROGRESS, State.IDLE)
 
@@ -40,6 +41,7 @@ def answer_later(conversation: Conversation, *, correlation_id: str = "") -> Non
         fairness_key=f"workspace:{conversation.workspace_id}",
         subject=f"conversation:{conversation.pk}",
         correlation_id=correlation_id,
+        priority=window.priority(conversation, timezone.now()),
     ).enqueue(conversation_id=conversation.pk)
 
 
@@ -61,11 +63,23 @@ def process_ai_response(context: JobContext, conversation_id: int) -> None:
     try:
         with context.outside() as seconds:
             show_typing()
-            reply = get_assistant().reply(burst.question, timeout=min(seconds, settings.AI_TIMEOUT_SECONDS))
+            reply = _reply(burst, timeout=min(seconds, settings.AI_TIMEOUT_SECONDS))
     except AssistantUnavailable as error:
         raise Retry(str(error), after=error.after) from error
     with context.complete():
         _store(burst, reply)
+
+
+def _reply(burst: _Burst, *, timeout: float) -> Reply:
+    """The assistant's answer; where nobody could listen to a voice note, that is said as well, or alone."""
+    if not burst.unheard:
+        return get_assistant().reply(burst.question, timeout=timeout)
+    with translation.override(burst.question.locale):
+        apology = transcription.cannot_listen()
+    if not burst.question.texts:
+        return Reply(apology)
+    reply = get_assistant().reply(burst.question, timeout=timeout)
+    return replace(reply, text=f"{reply.text}\n\n{apology}")
 
 
 def _typing(burst: _Burst) -> Callable[[], None]:
@@ -107,6 +121,7 @@ class _Burst:
     first_seq: int
     last_seq: int
     last_external_id: str
+    unheard: bool  # there is a voice note among them that is not text
     question: Question
 
 
@@ -116,16 +131,21 @@ def _read(conversation_id: int) -> _Burst | None:
     )
     if conversation.state not in ANSWERABLE:
         return None
-    waiting = list(Message.objects.filter(conversation=conversation, outcome=Outcome.WAITING).order_by("seq"))
+    unanswered = Message.objects.filter(conversation=conversation, outcome=Outcome.WAITING)
+    waiting = list(unanswered.prefetch_related("media").order_by("seq"))
     if not waiting:
         return None
+    if transcription.is_under_way(waiting, now=timezone.now()):
+        raise Defer(gettext_noop("a voice message is being transcribed"), after=LISTENING)
     earlier = (
         Message.objects.filter(conversation=conversation, seq__lt=waiting[-1].seq)
         .exclude(outcome=Outcome.WAITING)
         .exclude(delivery_status=DeliveryStatus.DRAFT)
+        .prefetch_related("media")
         .order_by("-seq")[:HISTORY]
     )
-    texts = tuple(_words(message) for message in waiting)
+    heard = [message for message in waiting if not transcription.is_unheard(message)]
+    texts = tuple(_words(message) for message in heard)
     workspace = conversation.workspace
     return _Burst(
         conversation_id=conversation.pk,
@@ -137,6 +157,7 @@ def _read(conversation_id: int) -> _Burst | None:
         first_seq=waiting[0].seq,
         last_seq=waiting[-1].seq,
         last_external_id=waiting[-1].external_id,
+        unheard=len(heard) < len(waiting),
         question=Question(
             workspace_id=workspace.pk,
             workspace_name=workspace.name,
@@ -152,6 +173,8 @@ def _read(conversation_id: int) -> _Burst | None:
 
 def _words(message: Message) -> str:
     """What an assistant that reads only text is shown of a message."""
+    if spoken := transcription.spoken(message):
+        return f"{message.text}\n{spoken}".strip()
     return message.text if message.kind == "text" else f"[{message.kind}] {message.text}".strip()
 
 
@@ -160,7 +183,7 @@ def _store(burst: _Burst, reply: Reply) -> None:
     now = timezone.now()
     conversation = (
         Conversation.objects.select_for_update(of=("self",))
-        .select_related("contact", "channel_account")
+        .select_related("contact", "channel_account", "workspace")
         .get(pk=burst.conversation_id)
     )
     answered = Message.objects.filter(pk__in=burst.message_ids, outcome=Outcome.WAITING)
@@ -201,6 +224,8 @@ def _answer(burst: _Burst, reply: Reply, conversation: Conversation, now: dateti
     if not row.update(answered_seq=burst.last_seq):
         raise lifecycle.Changed(f"conversation {conversation.pk} was answered meanwhile")
     parts = outbox.send(conversation, reply.text, author=Author.ASSISTANT, now=now, answers_seq=burst.first_seq)
+    if not parts:  # too late for free text, and a person has it now
+        return
     messages = Message.objects.filter(pk__in=burst.message_ids)
     messages.update(outcome=Outcome.MERGED, answer=parts[0])
     messages.filter(seq=burst.last_seq).update(outcome=Outcome.ANSWERED)

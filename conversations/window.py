@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.utils.translation import gettext_noop
+
 from .channels import get_channel
 from .models import Conversation
+
+CLOSED = gettext_noop("the contact wrote too long ago for free text")
 
 # A send may take this long to reach the provider, and must be inside the window there.
 MARGIN = timedelta(seconds=15)

@@ -6,9 +6,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
+from channels_twilio.segments import count_segments
+
 from .addresses import is_whatsapp, number_of
 from .records import Media, Message
-from .segments import count_segments
 
 _KEYWORDS = {
     "STOP": {"STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"},

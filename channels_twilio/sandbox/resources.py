@@ -7,8 +7,9 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import urlencode
 
+from channels_twilio.segments import count_segments
+
 from .records import Media, Message
-from .segments import count_segments
 from .wire import Form
 
 API_VERSION = "2010-04-01"

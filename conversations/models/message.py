@@ -132,7 +132,9 @@ class Message(models.Model):
         indexes = [
             models.Index(fields=["external_id"], condition=~Q(external_id=""), name="message_external_id"),
             models.Index(fields=["conversation", "seq"], condition=Q(outcome="waiting"), name="message_waiting"),
-            models.Index(fields=["channel_account", "id"], condition=Q(delivery_status="pending"), name="message_pending"),
+            models.Index(
+                fields=["channel_account", "id"], condition=Q(delivery_status="pending"), name="message_pending"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import time
@@ -13,11 +14,10 @@ from email.utils import format_datetime
 import pytest
 from django.urls import resolve
 
-from channels_twilio import error_codes, transport, views
+from channels_twilio import transport, views
 from channels_twilio.channel import Prepared, TwilioChannel
 from channels_twilio.client import Credentials
-from channels_twilio.error_codes import Remedy
-from conversations.channels import NotSent, OptedOut, OutcomeUnknown, OutgoingMessage, Receipt, SendLater
+from conversations.channels import NotSent, OutcomeUnknown, OutgoingMessage, Receipt, Remedy, SendLater
 from conversations.models import ChannelAccount, DeliveryStatus, Medium
 
 from .api_stand_in import api_stand_in, cut, drop, error, hang, json_answer, raw_answer, reset, trickle
@@ -29,6 +29,7 @@ CREDENTIALS = Credentials(ACCOUNT_SID, ACCOUNT_SID, AUTH_TOKEN)
 SMS = Prepared(Medium.SMS, CREDENTIALS, "")
 WHATSAPP = Prepared(Medium.WHATSAPP, CREDENTIALS, "")
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TEMPLATE = "HX" + "0" * 32
 
 
 @pytest.fixture
@@ -123,38 +124,64 @@ def test_a_status_that_nobody_knows_yet_is_queued(api):
     assert send().status == DeliveryStatus.QUEUED
 
 
+def test_a_template_goes_by_its_sid_with_what_is_filled_in(api):
+    api.answers(json_answer(201, accepted()))
+    send(WHATSAPP, medium=Medium.WHATSAPP, template=TEMPLATE, variables={"1": 'Zoë "Z"'}, text="Hello Zoë")
+    form = dict(api.requests[0].form)
+    assert (form["ContentSid"], json.loads(form["ContentVariables"])) == (TEMPLATE, {"1": 'Zoë "Z"'})
+    assert "Body" not in form
+
+
+def test_a_template_without_variables_sends_none(api):
+    api.answers(json_answer(201, accepted()))
+    send(template=TEMPLATE)
+    assert "ContentVariables" not in dict(api.requests[0].form)
+
+
+@pytest.mark.parametrize(
+    ("left", "seconds"),
+    [
+        (None, None),
+        (timedelta(hours=23), None),
+        (timedelta(seconds=36_000), None),
+        (timedelta(seconds=35_999.9), "35999"),
+        (timedelta(seconds=90), "90"),
+        (timedelta(milliseconds=1), "1"),
+    ],
+)
+def test_a_message_does_not_outlive_its_window_in_twilio_s_queue(api, left, seconds):
+    api.answers(json_answer(201, accepted()))
+    send(valid_for=left)
+    assert dict(api.requests[0].form).get("ValidityPeriod") == seconds
+
+
+def test_each_send_of_a_message_is_told_apart_by_its_callback(api):
+    api.answers(json_answer(201, accepted()))
+    send(resend=2)
+    assert "/status/?m=42.2#" in dict(api.requests[0].form)["StatusCallback"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        ({"medium": Medium.WHATSAPP, "text": "x" * 1600}, 1 / 80),
+        ({"medium": Medium.WHATSAPP, "sender": "+14155238886"}, 3),
+        ({}, 1),
+        ({"text": "x" * 161}, 2),
+        ({"text": "é👋" * 24}, 2),
+        ({"sender": "12345", "text": "x" * 161}, 0.02),
+    ],
+)
+def test_a_sender_is_busy_for_as_long_as_twilio_takes(changes, seconds):
+    assert TwilioChannel().time_on_air(outgoing(**changes)).total_seconds() == pytest.approx(seconds, rel=1e-3)
+
+
+def test_only_whatsapp_has_a_window():
+    assert TwilioChannel().reply_window(Medium.WHATSAPP) == timedelta(hours=24)
+    assert TwilioChannel().reply_window(Medium.SMS) is None
+
+
 # --- What an answer means ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("code", sorted(error_codes.REMEDIES))
-def test_every_code_of_the_table_has_its_effect(api, code):
-    status = 429 if code in (429, 20429) else 401 if code == 20003 else 400
-    api.answers(error(status, code))
-    expected = {
-        Remedy.RETRY: SendLater,
-        Remedy.RETRY_LATER: SendLater,
-        Remedy.RECONCILE: OutcomeUnknown,
-        Remedy.CONFIGURE: SendLater,
-        Remedy.GIVE_UP_RECIPIENT: NotSent,
-        Remedy.OPTED_OUT: OptedOut,
-        Remedy.GIVE_UP_CONTENT: NotSent,
-        Remedy.WINDOW_CLOSED: NotSent,
-        Remedy.RESEND_LATER: SendLater,
-    }[error_codes.REMEDIES[code]]
-    with pytest.raises(expected) as raised:
-        send()
-    assert type(raised.value) is expected
-    assert len(api.requests) == 1
-    if isinstance(raised.value, NotSent):
-        assert raised.value.code == str(code)
-
-
-@pytest.mark.parametrize("code", [20003, 21606, 63007])
-def test_a_message_waits_while_the_account_is_not_in_order(api, code):
-    api.answers(error(400, code))
-    with pytest.raises(SendLater) as raised:
-        send()
-    assert raised.value.after == timedelta(minutes=15)
 
 
 @pytest.mark.parametrize(
@@ -237,9 +264,9 @@ def test_a_name_that_does_not_resolve_has_certainly_sent_nothing(settings):
 
 def test_a_refusal_that_is_not_twilio_s_loses_no_message(api):
     api.answers(raw_answer(403, b"<html>blocked by a proxy</html>"))
-    with pytest.raises(SendLater) as raised:
+    with pytest.raises(NotSent) as raised:
         send()
-    assert raised.value.after == timedelta(minutes=15)
+    assert raised.value.remedy == Remedy.PAUSE
 
 
 def test_an_unknown_code_of_twilio_s_is_a_refusal(api):
@@ -258,8 +285,9 @@ def test_an_error_in_the_newer_format_is_understood(api):
         "detail": "+15550108888 said STOP",
     }
     api.answers(json_answer(400, problem))
-    with pytest.raises(OptedOut) as raised:
+    with pytest.raises(NotSent) as raised:
         send()
+    assert raised.value.remedy == Remedy.OPT_OUT
     assert raised.value.reason == "••• said STOP"
 
 
@@ -352,6 +380,17 @@ def test_of_two_alike_the_older_is_the_one_that_left_first(api):
 def test_a_message_without_text_or_number_is_found(api):
     api.answers(listed(at(1, body=None, **{"from": None})))
     assert find(text="") == Receipt("SM1", DeliveryStatus.QUEUED)
+
+
+@pytest.mark.parametrize("body", ["Hello  Ana,\nwe are here", "", None])
+def test_a_template_is_found_by_the_text_that_twilio_made_of_it(api, body):
+    api.answers(listed(at(1, body=body)))
+    assert find(template=TEMPLATE, text="Hello Ana, we are here")
+
+
+def test_another_text_is_not_the_template(api):
+    api.answers(listed(at(1, body="Hello Eva, we are here")))
+    assert find(template=TEMPLATE, text="Hello Ana, we are here") is None
 
 
 def test_pages_are_followed_until_they_are_too_old(api):

@@ -155,14 +155,12 @@ def test_a_button_reply_is_linked_to_the_message_that_it_quotes(client, whatsapp
     assert Message.objects.latest("pk").quoted == quoted
 
 
-@pytest.mark.xfail(reason="error codes of callbacks have no effects yet")
 def test_a_callback_with_21610_opts_the_contact_out(client, sms):
     outbound(sms, external_id="SM155a683c3c2ccc221e3a6bf5a9131c46")
     post_case(client, "st_sms_failed_21610_ms")
     assert Contact.objects.get().opted_out_at
 
 
-@pytest.mark.xfail(reason="error codes of callbacks have no effects yet")
 @pytest.mark.parametrize("name", ["st_wa_failed_63016", "st_wa_undelivered_63024"])
 def test_a_message_that_cannot_arrive_gives_the_conversation_to_a_person(client, whatsapp, name):
     message = outbound(whatsapp, external_id=dict(CASES[name]["params"])["MessageSid"], contact="+15550107777")
@@ -171,7 +169,6 @@ def test_a_message_that_cannot_arrive_gives_the_conversation_to_a_person(client,
     assert message.conversation.state == State.HUMAN
 
 
-@pytest.mark.xfail(reason="soft failures are not sent again yet")
 def test_a_soft_failure_is_sent_again_later(client, sms):
     outbound(sms, external_id="SM26a638f0e4f9009f0dbc6d1346a18efd")
     post_case(client, "st_sms_undelivered_30003")

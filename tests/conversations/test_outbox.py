@@ -9,7 +9,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from conversations.channels import NotSent, OptedOut, OutcomeUnknown, SendLater
+from conversations.channels import NotSent, OutcomeUnknown, Remedy, SendLater
 from conversations.models import Contact, Conversation, DeliveryStatus, Message, Outcome, State
 from queueing.backends.immediate import run_ready_jobs
 from queueing.models import Job, JobStatus
@@ -86,7 +86,7 @@ def test_a_refusal_is_kept_and_a_person_is_told(write: Write, work: Work, other_
 
 
 def test_a_contact_that_has_stopped_is_left_alone(write: Write, work: Work, other_side: Console) -> None:
-    other_side.raises = [OptedOut("21610", "stopped")]
+    other_side.raises = [NotSent("21610", "stopped", Remedy.OPT_OUT)]
     write("hello")
     work()
     assert answer().delivery_status == DeliveryStatus.SUPPRESSED
@@ -108,7 +108,7 @@ def test_a_send_that_was_accepted_though_its_answer_was_lost_is_found_and_not_re
 def test_a_send_of_which_no_trace_is_found_is_put_before_a_person_and_not_repeated(
     write: Write, work: Work, other_side: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conversations.outbox.LOOKUPS", (timedelta(0),))
+    monkeypatch.setattr("conversations.attempt.LOOKUPS", (timedelta(0),))
     other_side.raises = [OutcomeUnknown("reset")]
     write("hello")
     work()

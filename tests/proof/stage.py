@@ -34,7 +34,7 @@ from django.utils.module_loading import import_string
 import queueing.parent
 import queueing.worker
 from channels_twilio import views  # noqa: F401  (warm)
-from conversations import outbox
+from conversations import attempt
 from conversations.models import KnowledgeEntry, Workspace
 from queueing import backoff
 from queueing.backends import SCHEMES
@@ -304,7 +304,7 @@ def shorten_times() -> None:
     queueing.worker.POLL_SECONDS = 0.1
     queueing.worker.RESCUE_SECONDS = 0.1
     queueing.parent.MAX_RESPAWN_SECONDS = 0.05
-    outbox.LOOKUPS = (timedelta(seconds=0.1), timedelta(seconds=0.3), timedelta(seconds=0.6))
+    attempt.LOOKUPS = (timedelta(seconds=0.1), timedelta(seconds=0.3), timedelta(seconds=0.6))
     delay = backoff.Backoff.delay
     backoff.Backoff.delay = lambda self, failures: delay(self, failures) / 20  # type: ignore[method-assign]
 
