@@ -15,6 +15,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 
 from queueing.read_only import ReadOnlyAdmin
 
+from . import quarantine_admin  # noqa: F401  (it registers the quarantine's screens)
 from .models import StatusEvent, TwilioAccount, TwilioSender
 
 

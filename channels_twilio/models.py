@@ -30,7 +30,7 @@ class TwilioAccount(models.Model):
     )
     api_key_secret = EncryptedTextField(_("API key secret"), blank=True)
     shared_key_id = models.CharField(
-        _("webhook key id"), max_length=64, blank=True, help_text=_("of the shared key that signs webhooks, if one does")
+        _("webhook key id"), max_length=64, blank=True, help_text=_("of the shared key that signs webhooks, if any")
     )
     shared_key_secret = EncryptedTextField(_("webhook key secret"), blank=True)
     reconciled_until = models.DateTimeField(

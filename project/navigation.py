@@ -37,6 +37,7 @@ GROUPS = (
             ("channels_twilio.twilioaccount", "key", _("Twilio accounts")),
             ("channels_twilio.twiliosender", "dialpad", _("Twilio senders")),
             ("channels_twilio.statusevent", "mark_chat_read", _("Status callbacks")),
+            ("channels_twilio.quarantinedrequest", "gpp_bad", _("Quarantine")),
         ),
     ),
     (

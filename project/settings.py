@@ -66,7 +66,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "project.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -205,6 +205,24 @@ REPLY_DEBOUNCE_MAX_SECONDS = env.float("REPLY_DEBOUNCE_MAX_SECONDS", default=15)
 CONVERSATION_IDLE_MINUTES = env.float("CONVERSATION_IDLE_MINUTES", default=60)
 CONVERSATION_EXPIRY_MINUTES = env.float("CONVERSATION_EXPIRY_MINUTES", default=1440)
 CONVERSATION_PENDING_EXPIRY_MINUTES = env.float("CONVERSATION_PENDING_EXPIRY_MINUTES", default=2880)
+
+# Files that contacts send. Only operators see them, through the admin: the web server never serves this directory.
+MEDIA_ROOT = VAR_DIR / "media"
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+MEDIA_MAX_BYTES = env.int("MEDIA_MAX_BYTES", default=16 * 1024 * 1024)  # WhatsApp's own limit
+MEDIA_TIMEOUT_SECONDS = env.float("MEDIA_TIMEOUT_SECONDS", default=30)
+
+# --- Voice notes ----------------------------------------------------------------------------------------------------
+TRANSCRIPTION_BASE_URL = env.str("TRANSCRIPTION_BASE_URL", default="")
+TRANSCRIPTION_MODEL = env.str("TRANSCRIPTION_MODEL", default="whisper-1")
+TRANSCRIPTION_API_KEY = env.str("TRANSCRIPTION_API_KEY", default="")
+TRANSCRIPTION_TIMEOUT_SECONDS = env.float("TRANSCRIPTION_TIMEOUT_SECONDS", default=45)
 
 # --- Assistant ------------------------------------------------------------------------------------------------------
 AI_MODEL = env.str("AI_MODEL", default="offline")

@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ('next_auth_token', channels_twilio.secrets.EncryptedTextField(blank=True, help_text='while a token is being rotated, signatures of both are accepted', verbose_name='secondary auth token')),
                 ('api_key_sid', models.CharField(blank=True, help_text='SK…; used in place of the token for the REST API', max_length=34, verbose_name='API key SID')),
                 ('api_key_secret', channels_twilio.secrets.EncryptedTextField(blank=True, verbose_name='API key secret')),
-                ('shared_key_id', models.CharField(blank=True, help_text='of the shared key that signs webhooks, if one does', max_length=64, verbose_name='webhook key id')),
+                ('shared_key_id', models.CharField(blank=True, help_text='of the shared key that signs webhooks, if any', max_length=64, verbose_name='webhook key id')),
                 ('shared_key_secret', channels_twilio.secrets.EncryptedTextField(blank=True, verbose_name='webhook key secret')),
                 ('reconciled_until', models.DateTimeField(editable=False, help_text='inbound messages before it have been looked for', null=True, verbose_name='reconciled until')),
                 ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='twilio_accounts', to='conversations.workspace', verbose_name='workspace')),

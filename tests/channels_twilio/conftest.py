@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from channels_twilio.models import TwilioAccount, TwilioSender
+from channels_twilio.quarantine import WRITES
+from channels_twilio.views import REFUSALS
 from conversations.models import ChannelAccount, Medium, Workspace
 
 from .signed_requests import ACCOUNT_SID, AUTH_TOKEN, BASE_URL
@@ -11,6 +13,12 @@ from .signed_requests import ACCOUNT_SID, AUTH_TOKEN, BASE_URL
 @pytest.fixture(autouse=True)
 def _public_base_url(settings):
     settings.PUBLIC_BASE_URL = BASE_URL
+
+
+@pytest.fixture(autouse=True)
+def _nothing_refused_yet():
+    REFUSALS.reset()
+    WRITES.reset()
 
 
 @pytest.fixture
