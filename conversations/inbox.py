@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_noop
 
 from . import lifecycle
+from .media import fetch_later
 from .models import (
     OPEN_STATES,
     Author,
@@ -193,6 +194,8 @@ def _store(inbound: InboundMessage, conversation: Conversation, contact: Contact
         Media(message=message, position=n, content_type=media.content_type, source_url=media.source_url)
         for n, media in enumerate(inbound.media)
     )
+    if inbound.media:
+        fetch_later(message)
     return message
 
 

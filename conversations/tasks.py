@@ -1,14 +1,22 @@
 """The tasks of this app, each declared at its handler. The queue imports this file to learn of them."""
 
 from .lifecycle import process_expired, process_idle
+from .media import fetch_media, give_up_media
+from .media_retention import prune_media
 from .outbox import deliver_message, give_up_delivery
 from .responder import give_up_answering, process_ai_response
+from .transcription import give_up_transcription, transcribe_media
 
 __all__ = [
     "deliver_message",
+    "fetch_media",
     "give_up_answering",
     "give_up_delivery",
+    "give_up_media",
+    "give_up_transcription",
     "process_ai_response",
     "process_expired",
     "process_idle",
+    "prune_media",
+    "transcribe_media",
 ]

@@ -26,9 +26,11 @@ def test_a_message_its_conversation_its_contact_and_its_job_are_stored_together(
     assert stored.conversation.state == State.PENDING
     assert stored.conversation.contact.name == "Ana"
     assert [media.source_url for media in stored.media.all()] == ["https://example.com/1"]
-    job = Job.objects.get()
-    assert (job.task, job.payload) == ("process_ai_response", {"conversation_id": stored.conversation_id})
-    assert (job.subject, job.correlation_id) == (f"conversation:{stored.conversation_id}", "in-1")
+    answering, fetching = Job.objects.order_by("-task")
+    assert (answering.task, answering.payload) == ("process_ai_response", {"conversation_id": stored.conversation_id})
+    assert (fetching.task, fetching.payload) == ("fetch_media", {"message_id": stored.pk})
+    for job in (answering, fetching):
+        assert (job.subject, job.correlation_id) == (f"conversation:{stored.conversation_id}", "in-1")
 
 
 def test_nothing_is_stored_when_the_job_cannot_be(write: Write, account: ChannelAccount) -> None:
