@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest
+from django.http import FileResponse, Http404, HttpRequest
+from django.shortcuts import get_object_or_404
+from django.urls import path
 from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -19,7 +23,17 @@ from queueing.pagination import CappedPaginator
 from queueing.read_only import ReadOnlyAdmin
 
 from .labels import delivery_label, kind_label, outcome_label, state_label
-from .models import ChannelAccount, Contact, Conversation, KnowledgeEntry, Message, Outcome, Workspace
+from .models import (
+    ChannelAccount,
+    Contact,
+    Conversation,
+    KnowledgeEntry,
+    Media,
+    MediaState,
+    Message,
+    Outcome,
+    Workspace,
+)
 
 MAX_MESSAGES = 200  # of the transcript, the newest
 MAX_JOBS = 30
@@ -128,6 +142,29 @@ class MessageAdmin(LargeTableAdmin):
         (_("Times"), {"fields": ("created_at", ("sending_since", "sent_at"))}),
         (_("As received"), {"fields": ("details", "raw"), "classes": ("collapse",)}),
     )
+
+    def get_urls(self) -> list[Any]:
+        file = path("file/<int:pk>/", self.admin_site.admin_view(self.file_view), name="conversations_file")
+        return [file, *super().get_urls()]
+
+    def file_view(self, request: HttpRequest, pk: int) -> FileResponse:
+        """A file of a message, for those who may see the message. Strangers made it: no browser may run it."""
+        media = get_object_or_404(Media.objects.select_related("message"), pk=pk, state=MediaState.STORED)
+        if not self.has_view_permission(request, media.message):
+            raise PermissionDenied
+        try:
+            content = media.file.open("rb")
+        except FileNotFoundError:
+            raise Http404 from None
+        headers = {
+            "X-Content-Type-Options": "nosniff",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+            "Cache-Control": "private, no-store",
+        }
+        filename = f"{media.message_id}-{media.position + 1}{Path(str(media.file)).suffix}"
+        return FileResponse(
+            content, as_attachment=True, filename=filename, content_type=media.content_type, headers=headers
+        )
 
     @admin.display(description=_("message"))
     def words(self, message: Message) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import IO
 
 from conversations.channels import Channel, OutgoingMessage, Receipt
 
@@ -18,6 +19,10 @@ class Console:
     cannot_be_prepared: list[Exception] = field(default_factory=list)  # one for each of the next looks
     accepts_before_raising: bool = False
     can_be_searched: bool = True
+    window: timedelta | None = None  # for free text
+    on_air: timedelta = timedelta(0)  # that one message keeps its sender busy
+    files: dict[str, bytes | Exception] = field(default_factory=dict)  # by where they lie
+    fetched: list[str] = field(default_factory=list)
 
 
 console = Console()
@@ -25,6 +30,12 @@ console = Console()
 
 class ConsoleChannel(Channel):
     max_text_length = 200
+
+    def reply_window(self, medium: str) -> timedelta | None:
+        return console.window
+
+    def time_on_air(self, outgoing: OutgoingMessage) -> timedelta:
+        return console.on_air
 
     def prepare(self, account_id: int) -> None:
         if console.cannot_be_prepared:
@@ -41,7 +52,15 @@ class ConsoleChannel(Channel):
     def find(
         self, outgoing: OutgoingMessage, prepared: object, *, since: datetime, taken: frozenset[str], timeout: float
     ) -> Receipt | None:
-        return self._receipt(outgoing) if outgoing in console.sent and console.can_be_searched else None
+        known = (outgoing.message_id, outgoing.resend) in [(sent.message_id, sent.resend) for sent in console.sent]
+        return self._receipt(outgoing) if known and console.can_be_searched else None
+
+    def fetch(self, url: str, prepared: object, into: IO[bytes], *, limit: int, timeout: float) -> None:
+        console.fetched.append(url)
+        file = console.files[url]
+        if isinstance(file, Exception):
+            raise file
+        into.write(file)
 
     def show_typing(self, prepared: object, external_id: str) -> None:
         console.typing.append(external_id)
