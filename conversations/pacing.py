@@ -35,14 +35,15 @@ def take_turn(message: Message, on_air: timedelta, *, yields: bool) -> datetime:
     now = database_now()
     if not busy:
         return now
-    ahead = _ahead(message) * busy if yields else timedelta(0)
-    account = ChannelAccount.objects.filter(pk=message.channel_account_id)
-    soon = Q(next_send_at=None) | Q(next_send_at__lte=now + HORIZON - ahead)
-    moment = Value(now, DateTimeField())
-    taken = account.filter(soon).update(next_send_at=Greatest(Coalesce(F("next_send_at"), moment), moment) + busy)
+    ahead = _ahead(message) * busy
+    account, moment = ChannelAccount.objects.filter(pk=message.channel_account_id), Value(now, DateTimeField())
+    soon = now + HORIZON - (ahead if yields else timedelta(0))
+    taken = soon >= now and account.filter(Q(next_send_at=None) | Q(next_send_at__lte=soon)).update(
+        next_send_at=Greatest(Coalesce(F("next_send_at"), moment), moment) + busy
+    )
     free_at = account.values_list("next_send_at", flat=True).get() or now
     if not taken:
-        turn = max(free_at - now, timedelta(0)) + (ahead or _ahead(message) * busy)
+        turn = max(free_at - now, timedelta(0)) + ahead
         raise Defer(gettext_noop("waits for its turn to be sent"), after=max(turn - HORIZON / 2, HORIZON / 10))
     return free_at - busy
 
