@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
+from .content import TEMPLATES, content_json, find
 from .errors import TwilioError, not_found
 from .records import Media, Message
 from .resources import media_json, message_json, messages_uri, page_json
@@ -27,6 +29,8 @@ def list_messages(twin: Twin, request: Request, account_sid: str) -> Response:
     size = min(max(query.number("PageSize", 50), 1), 1000)
     page, token = query.number("Page"), query.get("PageToken")
     conditions = [*_filters(query)]
+    if request.fault and request.fault.name == "list_lags":
+        conditions.append(("created_at < ?", time.time() - request.fault.number("seconds", 2)))
     if token:
         conditions.append(("seq < ?", _message(twin, request, token.removeprefix("PA")).seq))
     found = twin.journal.messages(conditions, newest_first=True, limit=size + 1, offset=0 if token else page * size)
@@ -98,6 +102,20 @@ def show_typing(twin: Twin, request: Request) -> Response:
     return as_json({"success": True})
 
 
+def fetch_account(twin: Twin, request: Request, account_sid: str) -> Response:
+    return as_json({"sid": account_sid, "friendly_name": "Sandbox", "status": "active", "type": "Full"})
+
+
+def list_content(twin: Twin, request: Request) -> Response:
+    contents = [content_json(template, twin.account.sid, twin.base_url) for template in TEMPLATES]
+    meta = {"key": "contents", "page": 0, "page_size": 50, "next_page_url": None, "previous_page_url": None}
+    return as_json({"contents": contents, "meta": meta})
+
+
+def fetch_content(twin: Twin, request: Request, sid: str) -> Response:
+    return as_json(content_json(find(sid), twin.account.sid, twin.base_url))
+
+
 def _message(twin: Twin, request: Request, sid: str) -> Message:
     try:
         return twin.journal.message(sid)
@@ -124,5 +142,8 @@ ROUTES = [
     Route("GET", re.compile(_MEDIA + r"\.json"), describe_media, "fetch"),
     Route("GET", re.compile(_MEDIA), fetch_media, "media"),
     Route("GET", re.compile(r"/mms/(?P<media_sid>\w+)/(?P<key>\w+)"), fetch_media_content, "media", open=True),
+    Route("GET", re.compile(_ACCOUNT + r"\.json"), fetch_account, "fetch"),
+    Route("GET", re.compile(r"/v1/Content"), list_content, "content"),
+    Route("GET", re.compile(r"/v1/Content/(?P<sid>\w+)"), fetch_content, "content"),
     Route("POST", re.compile(r"/v2/Indicators/Typing\.json"), show_typing, "typing"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .addresses import is_whatsapp
 from .agenda import Agenda
@@ -13,6 +13,7 @@ from .journal import Journal
 from .records import Message
 from .webhooks import Webhooks
 
+OUTSIDE_WINDOW, VALIDITY_EXPIRED = 63016, 30036
 _DEFAULT_ERROR = {"failed": 63016, "undelivered": 30003}
 _CHANNEL_INSTALL_SID = "XEc1c2c3c4c1c2c3c4c1c2c3c4c1c2c3c4"
 
@@ -34,6 +35,10 @@ def plan(message: Message, fault: Fault | None, *, pace: float) -> list[Event]:
         pace: seconds between two statuses.
     """
     name = fault.name if fault else ""
+    wait = fault.number("seconds", 5) if fault and name == "queued_long" else 0
+    if message.validity is not None and wait > message.validity:
+        expired = Event(message.validity, "failed", VALIDITY_EXPIRED)
+        return [expired, replace(expired, calls=True)]
     way = ["sent", "delivered"] + (["read"] if is_whatsapp(message.recipient) else [])
     if name in _DEFAULT_ERROR:
         way = ["sent", name] if name == "undelivered" else [name]
@@ -42,7 +47,7 @@ def plan(message: Message, fault: Fault | None, *, pace: float) -> list[Event]:
     events = []
     for number, status in enumerate(way):
         code = int(fault.number("code", _DEFAULT_ERROR[name])) if fault and status == name else None
-        at = pace * (number + 1)
+        at = wait + pace * (number + 1)
         events.append(Event(at, status, code))
         events += [Event(at + delay, status, code, calls=True) for delay in _delays(fault, len(way) - 1 - number, pace)]
     return sorted(events, key=lambda event: event.at)
@@ -101,6 +106,7 @@ class Callbacks:
 
     Args:
         pace: seconds between two statuses of a message.
+        window: seconds after a contact's last message on WhatsApp in which free words reach them; 0: always.
     """
 
     def __init__(
@@ -112,14 +118,29 @@ class Callbacks:
         agenda: Agenda,
         webhooks: Webhooks,
         pace: float,
+        window: float,
     ) -> None:
         self._account_sid = account_sid
         self._journal, self._faults, self._agenda, self._webhooks = journal, faults, agenda, webhooks
-        self._pace = pace
+        self._pace, self._window = pace, window
 
     def walk(self, message: Message) -> None:
         fault = self._faults.draw("callback", message.recipient)
-        self._go_on(message, plan(message, fault, pace=self._pace), fault, time.monotonic())
+        if fault is None and self._is_outside_window(message):
+            fault = Fault("failed", {"code": OUTSIDE_WINDOW})
+        events = plan(message, fault, pace=self._pace)
+        if fault and fault.name == "callback_early":
+            for event in events:
+                self._take(message, event, fault)
+        else:
+            self._go_on(message, events, fault, time.monotonic())
+
+    def _is_outside_window(self, message: Message) -> bool:
+        """Free words reach a contact on WhatsApp for 24 hours after their last; Twilio notices only after its 201."""
+        waiting = message.status in ("accepted", "queued")
+        if not (self._window and waiting and message.free and is_whatsapp(message.recipient)):
+            return False
+        return message.created_at - self._journal.last_written(message.recipient, message.sender) > self._window
 
     def resume(self) -> None:
         """Walk on with what an earlier process of the twin left under way."""
@@ -132,11 +153,14 @@ class Callbacks:
         event, *rest = events
 
         def take() -> None:
-            if not event.calls:
-                self._journal.set_status(message.sid, event.status, error_code=event.error_code)
-            elif message.status_callback:
-                params = list(parameters(message, event, self._account_sid))
-                self._webhooks.call("status", message.status_callback, params, fault=fault.name if fault else None)
+            self._take(message, event, fault)
             self._go_on(message, rest, fault, began)
 
         self._agenda.add(began + event.at - time.monotonic(), take)
+
+    def _take(self, message: Message, event: Event, fault: Fault | None) -> None:
+        if not event.calls:
+            self._journal.set_status(message.sid, event.status, error_code=event.error_code)
+        elif message.status_callback:
+            params = list(parameters(message, event, self._account_sid))
+            self._webhooks.call("status", message.status_callback, params, fault=fault.name if fault else None)

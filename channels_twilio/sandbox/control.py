@@ -17,6 +17,7 @@ from .twin import Twin
 from .wire import Request, Response, Route, as_json
 
 BAD_REQUEST = 20001
+SHOWN_EXCHANGES = 50
 
 
 def show_account(twin: Twin, request: Request) -> Response:
@@ -88,13 +89,23 @@ def play_faults(twin: Twin, request: Request) -> Response:
         rules = parse_script(request.body)
     except BadScript as error:
         raise TwilioError(BAD_REQUEST, str(error)) from error
-    twin.faults.play(rules)
-    return as_json({"rules": len(rules)})
+    twin.faults.play(rules, seed=request.query.number("seed", twin.faults.seed))
+    return show_faults(twin, request)
 
 
 def end_faults(twin: Twin, request: Request) -> Response:
     twin.faults.play([])
-    return as_json({"rules": 0})
+    return show_faults(twin, request)
+
+
+def show_faults(twin: Twin, request: Request) -> Response:
+    return as_json({"seed": twin.faults.seed, "rules": [rule.as_json() for rule in twin.faults.rules]})
+
+
+def show_exchanges(twin: Twin, request: Request) -> Response:
+    """The last requests both ways, `?since=` the `seq` of one."""
+    since = request.query.number("since")
+    return as_json({"exchanges": twin.journal.exchanges(since=since, last=SHOWN_EXCHANGES)})
 
 
 def show_journal(twin: Twin, request: Request) -> Response:
@@ -142,7 +153,9 @@ ROUTES = [
     Route("GET", re.compile(r"/sandbox/contacts/(?P<contact>[^/]+)/messages"), show_thread),
     Route("POST", re.compile(r"/sandbox/messages"), write_as_contact),
     Route("GET", re.compile(r"/sandbox/media/(?P<sid>\w+)"), show_media),
+    Route("GET", re.compile(r"/sandbox/faults"), show_faults),
     Route("POST", re.compile(r"/sandbox/faults"), play_faults),
     Route("DELETE", re.compile(r"/sandbox/faults"), end_faults),
+    Route("GET", re.compile(r"/sandbox/exchanges"), show_exchanges),
     Route("GET", re.compile(r"/sandbox/journal"), show_journal),
 ]

@@ -6,12 +6,12 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .records import SCHEMA, Contact, Media, Message
+from .records import SCHEMA, SCHEMA_VERSION, Contact, Media, Message
 
 
 class Journal:
@@ -21,6 +21,11 @@ class Journal:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
+        if self._connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA_VERSION:
+            for (table,) in self._connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+                if not table.startswith("sqlite_"):
+                    self._connection.execute(f"DROP TABLE {table}")
+            self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         # Committed rows survive the process's death, which is all that is asked of a stand-in; so no fsync for each.
         self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + SCHEMA)
 
@@ -51,6 +56,8 @@ class Journal:
         status: str,
         messaging_service_sid: str | None = None,
         status_callback: str | None = None,
+        validity: float | None = None,
+        free: bool = True,
         media_urls: Sequence[str] = (),
         media: Sequence[Media] = (),
         ticks: str = "",
@@ -66,6 +73,8 @@ class Journal:
             "status": status,
             "messaging_service_sid": messaging_service_sid,
             "status_callback": status_callback,
+            "validity": validity,
+            "free": free,
             "media_urls": json.dumps(list(media_urls)),
             "num_media": len(media_urls) + len(media),
             "created_at": now,
@@ -113,6 +122,17 @@ class Journal:
                 f"UPDATE message SET {assignment}, change = (SELECT max(change) + 1 FROM message) WHERE {condition}",  # noqa: S608
                 (*values, *args),
             )
+
+    def count_of(self, contact: str) -> int:
+        """How many messages to and from a contact's address there are."""
+        [row] = self._read("SELECT count(*) AS n FROM message WHERE sender = ? OR recipient = ?", contact, contact)
+        return int(row["n"])
+
+    def last_written(self, contact: str, sender: str) -> float:
+        """When the contact wrote last to that address of ours; 0 for never."""
+        sql = "SELECT max(created_at) AS at FROM message WHERE sender = ? AND recipient = ?"
+        [row] = self._read(sql, contact, sender)
+        return float(row["at"] or 0)
 
     def messages(
         self,
@@ -211,6 +231,7 @@ class Journal:
         method: str,
         url: str,
         params: Sequence[tuple[str, str]],
+        headers: Mapping[str, str],
         status: int | None,
         response: str = "",
         error: str = "",
@@ -224,6 +245,7 @@ class Journal:
             "method": method,
             "url": url,
             "params": json.dumps(params),
+            "headers": json.dumps(headers),
             "idempotency_token": idempotency_token,
             "status": status,
             "response": response,
@@ -237,6 +259,10 @@ class Journal:
                 row,
             )
 
-    def exchanges(self, *, since: int = 0) -> list[dict[str, Any]]:
-        rows = self._read("SELECT * FROM exchange WHERE seq > ? ORDER BY seq", since)
-        return [{**dict(row), "params": json.loads(row["params"])} for row in rows]
+    def exchanges(self, *, since: int = 0, last: int = -1) -> list[dict[str, Any]]:
+        """In their order, of those after `since` only so many of the last (-1: all)."""
+        rows = self._read("SELECT * FROM exchange WHERE seq > ? ORDER BY seq DESC LIMIT ?", since, last)
+        return [
+            {**dict(row), "params": json.loads(row["params"]), "headers": json.loads(row["headers"])}
+            for row in reversed(rows)
+        ]

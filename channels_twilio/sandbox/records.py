@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SCHEMA_VERSION = 2  # a journal of another version is begun anew
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of acceptance; pages of the list are anchored to it
@@ -16,6 +18,8 @@ CREATE TABLE IF NOT EXISTS message (
     error_code INTEGER,
     messaging_service_sid TEXT,
     status_callback TEXT,
+    validity REAL,                          -- seconds that it may wait to be sent
+    free INTEGER NOT NULL,                  -- outbound: words of our own, and no template
     media_urls TEXT NOT NULL,               -- outbound: a JSON list of where the media lies
     num_media INTEGER NOT NULL,
     created_at REAL NOT NULL,
@@ -44,6 +48,7 @@ CREATE TABLE IF NOT EXISTS exchange (
     method TEXT NOT NULL,
     url TEXT NOT NULL,
     params TEXT NOT NULL,                   -- a JSON list of pairs
+    headers TEXT NOT NULL,                  -- a JSON object; credentials are masked
     idempotency_token TEXT,
     status INTEGER,                         -- NULL: no response was given or came
     response TEXT NOT NULL,
@@ -68,6 +73,8 @@ class Message:
     error_code: int | None
     messaging_service_sid: str | None
     status_callback: str | None
+    validity: float | None
+    free: int
     media_urls: str
     num_media: int
     created_at: float

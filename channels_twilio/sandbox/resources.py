@@ -15,7 +15,9 @@ from .wire import Form
 API_VERSION = "2010-04-01"
 _ERROR_MESSAGES = {
     30003: "Unreachable destination handset",
+    30036: "Validity Period Expired",
     63016: "Failed to send freeform message because you are outside the allowed window.",
+    63018: "Rate limit exceeded for Channel",
 }
 
 

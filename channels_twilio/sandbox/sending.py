@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .addresses import is_reachable, is_whatsapp
+from .content import render
 from .errors import TwilioError
 from .wire import Form
 
 MAX_BODY = 1600
 MAX_MEDIA = 10
+MAX_VALIDITY = 36000  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Order:
     media_urls: tuple[str, ...]
     messaging_service_sid: str | None
     status_callback: str | None
+    validity: float | None  # seconds that it may wait
+    is_template: bool
 
 
 def read_order(form: Form, senders: Sequence[str]) -> Order:
@@ -41,7 +45,9 @@ def read_order(form: Form, senders: Sequence[str]) -> Order:
     sender = form.get("From") or (_pick_sender(senders, recipient) if service else "")
     _check_sender(sender, recipient, senders)
 
-    body, media_urls = form.get("Body"), tuple(form.get_all("MediaUrl"))
+    template = form.get("ContentSid")
+    body = render(template, form.get("ContentVariables")) if template else form.get("Body")
+    media_urls = tuple(form.get_all("MediaUrl"))
     if not body and not media_urls:
         raise TwilioError(21602, "Message body is required.")
     if len(body) > MAX_BODY:
@@ -53,7 +59,10 @@ def read_order(form: Form, senders: Sequence[str]) -> Order:
     callback = form.get("StatusCallback") or None
     if callback and (not _is_url(callback) or "_" in (urlsplit(callback).hostname or "")):
         raise TwilioError(21609, f"The 'StatusCallback' URL {callback} is not a valid URL.")
-    return Order(sender, recipient, body, media_urls, service, callback)
+    validity = form.number("ValidityPeriod", MAX_VALIDITY)
+    if not 1 <= validity <= MAX_VALIDITY:
+        raise TwilioError(20001, f"ValidityPeriod is not between 1 and {MAX_VALIDITY}")
+    return Order(sender, recipient, body, media_urls, service, callback, validity, bool(template))
 
 
 def _pick_sender(senders: Sequence[str], recipient: str) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import hmac
+import socket
 import socketserver
+import struct
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
 from . import api, control
 from .errors import TwilioError, broken, not_found, too_many_requests, unauthorised
-from .faults import Fault
 from .twin import Twin
 from .wire import Form, Request, Response, Route, as_json
 
@@ -48,12 +51,16 @@ class _Handler(BaseHTTPRequestHandler):
             return
         url = urlsplit(self.path)
         body = self.rfile.read(length)
-        request = Request(self.command, url.path, Form(url.query), body, self.headers.get("Authorization", ""))
-        response = answer(self.server.twin, request)
-        if response is None:
+        request = Request(
+            self.command, url.path, Form(url.query), body, {name.title(): value for name, value in self.headers.items()}
+        )
+        try:
+            self._write(answer(self.server.twin, request))
+        except Dropped as dropped:
             self.close_connection = True  # and not a byte of a response
-        else:
-            self._write(response)
+            if dropped.reset:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
 
     do_GET = do_POST = do_DELETE = handle_any
 
@@ -70,43 +77,61 @@ class _Handler(BaseHTTPRequestHandler):
         """The journal has it all, and a log line must not show a phone number."""
 
 
-def answer(twin: Twin, request: Request) -> Response | None:
-    """None: the connection is dropped instead."""
+class Dropped(Exception):
+    """The connection ends instead of a response, with a reset or without one."""
+
+    def __init__(self, *, reset: bool = False) -> None:
+        self.reset = reset
+
+
+def answer(twin: Twin, request: Request) -> Response:
+    """Raises Dropped."""
     route = next((r for r in _ROUTES if r.method == request.method and r.pattern.fullmatch(request.path)), None)
     if route is None:
         return _refuse(not_found(request.path))
     began, fault = time.monotonic(), None
-    response: Response | None
+    response: Response | None = None
     try:
         if not route.open:
             _check_credentials(twin, request)
         if route.operation:
             address = request.form.get("To") or request.query.get("To")
             fault = twin.faults.draw(route.operation, address)
-        response = _handle(twin, request, route, fault)
+        response = _handle(twin, replace(request, fault=fault), route)
     except TwilioError as error:
         response = _refuse(error)
-    if route.operation:
-        readable = response is not None and response.content_type == "application/json"
-        twin.journal.add_exchange(
-            kind="api",
-            method=request.method,
-            url=request.path,
-            params=[*request.query.pairs, *request.form.pairs],
-            status=response.status if response else None,
-            response=response.body.decode() if response and readable else "",
-            error="" if response else "dropped",
-            fault=fault.name if fault else None,
-            seconds=time.monotonic() - began,
-        )
+    finally:
+        if route.operation:
+            readable = response is not None and response.content_type == "application/json"
+            twin.journal.add_exchange(
+                kind="api",
+                method=request.method,
+                url=request.path,
+                params=[*request.query.pairs, *request.form.pairs],
+                headers=_shown(request.headers),
+                status=response.status if response else None,
+                response=response.body.decode() if response and readable else "",
+                error="" if response else "dropped",
+                fault=fault.name if fault else None,
+                seconds=time.monotonic() - began,
+            )
     return response
 
 
-def _handle(twin: Twin, request: Request, route: Route, fault: Fault | None) -> Response | None:
-    """Raises TwilioError."""
-    name = fault.name if fault else ""
-    if fault is None:
+def _shown(headers: Mapping[str, str]) -> dict[str, str]:
+    """What the journal keeps of them, without the secret."""
+    kept = {name: value for name, value in headers.items() if name in ("Content-Type", "User-Agent")}
+    if "Authorization" in headers:
+        kept["Authorization"] = f"{headers['Authorization'].partition(' ')[0]} ********"
+    return kept
+
+
+def _handle(twin: Twin, request: Request, route: Route) -> Response:
+    """Raises TwilioError and Dropped."""
+    fault = request.fault
+    if fault is None or fault.name == "list_lags":
         return route.handle(twin, request)
+    name = fault.name
     if name == "429":
         raise too_many_requests(fault.number("retry_after", 1))
     if name == "error":
@@ -118,13 +143,13 @@ def _handle(twin: Twin, request: Request, route: Route, fault: Fault | None) -> 
         raise broken(int(fault.number("status", 500)))
     if name == "drop_before_accept":
         time.sleep(fault.number("seconds", 0))
-        return None
+        raise Dropped
     response = route.handle(twin, request)
     if name == "500_executed":
         raise broken(int(fault.number("status", 500)))
-    if name == "drop_after_accept":
+    if name in ("drop_after_accept", "reset_after_accept"):
         time.sleep(fault.number("seconds", 0))
-        return None
+        raise Dropped(reset=name == "reset_after_accept")
     time.sleep(fault.number("seconds", 1))  # delay
     return response
 

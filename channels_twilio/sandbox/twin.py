@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
+import hashlib
+import itertools
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import inbound
@@ -20,6 +22,7 @@ from .webhooks import Webhooks
 from .wire import Form
 
 TYPING_SECONDS = 25
+MOST_SIDS_OF_A_MESSAGE = 20  # its own, and one for each file
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,12 @@ class Twin:
     Args:
         base_url: of the twin's own server; media is fetched there.
         pace: seconds between two steps of a sent message.
+        window: seconds after a contact's last message on WhatsApp in which free words reach them; 0: always.
     """
 
-    def __init__(self, account: Account, journal: Journal, faults: Faults, *, base_url: str, pace: float) -> None:
+    def __init__(
+        self, account: Account, journal: Journal, faults: Faults, *, base_url: str, pace: float, window: float
+    ) -> None:
         self.account, self.journal, self.faults, self.base_url = account, journal, faults, base_url
         self._agenda = Agenda()
         self._webhooks = Webhooks(account.auth_token, journal)
@@ -58,7 +64,9 @@ class Twin:
             agenda=self._agenda,
             webhooks=self._webhooks,
             pace=pace,
+            window=window,
         )
+        self._sids = Sids(journal, faults.seed)
         self._callbacks.resume()
 
     def send(self, form: Form) -> Message:
@@ -67,7 +75,7 @@ class Twin:
         if order.sender in self.journal.senders_opted_out_of(order.recipient):
             raise TwilioError(21610, "Attempt to send to unsubscribed recipient")
         message = self.journal.add_message(
-            sid=_new_sid("MM" if order.media_urls else "SM"),
+            sid=self._sids.new("MM" if order.media_urls else "SM", order.recipient),
             direction="outbound-api",
             sender=order.sender,
             recipient=order.recipient,
@@ -75,6 +83,8 @@ class Twin:
             status="accepted" if order.messaging_service_sid else "queued",
             messaging_service_sid=order.messaging_service_sid,
             status_callback=order.status_callback,
+            validity=order.validity,
+            free=not order.is_template,
             media_urls=order.media_urls,
         )
         self._callbacks.walk(message)
@@ -102,9 +112,10 @@ class Twin:
         recipient = recipient or next(iter(fitting), "")
         if recipient not in fitting:
             raise TwilioError(21606, f"The account has no address {recipient} to write to.")
-        sid = _new_sid("MM" if attachments else "SM")
+        sid = self._sids.new("MM" if attachments else "SM", sender)
         media = [
-            Media(_new_sid("ME"), sid, content_type, content, time.time()) for content_type, content in attachments
+            Media(self._sids.new("ME", sender), sid, content_type, content, time.time())
+            for content_type, content in attachments
         ]
         self.journal.put_contact(number_of(sender), "")
         message = self.journal.add_message(
@@ -143,7 +154,7 @@ class Twin:
             changed = kind == "HELP"
         if changed:
             confirmation = self.journal.add_message(
-                sid=_new_sid("SM"),
+                sid=self._sids.new("SM", message.sender),
                 direction="outbound-reply",
                 sender=message.recipient,
                 recipient=message.sender,
@@ -179,5 +190,20 @@ class Twin:
             self._agenda.add(delay, post)
 
 
-def _new_sid(prefix: str) -> str:
-    return prefix + secrets.token_hex(16)
+class Sids:
+    """One row of them for each contact, of the seed: what happens to others at the same time changes none.
+
+    A twin that is started again with its journal begins behind what is in there.
+    """
+
+    def __init__(self, journal: Journal, seed: int) -> None:
+        self._journal, self._seed = journal, seed
+        self._lock = threading.Lock()
+        self._numbers: dict[str, Iterator[int]] = {}
+
+    def new(self, prefix: str, contact: str) -> str:
+        with self._lock:
+            if contact not in self._numbers:
+                self._numbers[contact] = itertools.count(MOST_SIDS_OF_A_MESSAGE * self._journal.count_of(contact))
+            number = next(self._numbers[contact])
+        return prefix + hashlib.sha256(f"{self._seed}/{contact}/{number}".encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""The phone in the browser: a page, and the way from it to the twin.
+"""The simulator in the browser: a page, and the way from it to the twin.
 
 The browser talks only to us, so that Django's CSRF and host checks guard what the twin, which trusts whoever has the
 account's credentials, could not: no page of another origin can write as a contact.
@@ -6,6 +6,7 @@ account's credentials, could not: no page of another origin can write as a conta
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 
@@ -17,8 +18,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_GET, require_http_methods
 
-# Not the faults and not the journal: a phone shows what its owner may see.
-_PHONE_PATHS = re.compile(r"account|contacts|contacts/[\w:+.]+/messages|messages|media/ME\w+")
+from .panel import PANEL, TEXTS
+
+_PATHS = re.compile(r"account|contacts|contacts/[\w:+.]+/messages|messages|media/ME\w+|faults|exchanges")
 _PAGE_POLICY = "default-src 'self'; img-src * blob:; media-src *; frame-ancestors 'none'; form-action 'none'"
 _MEDIA_POLICY = "sandbox; default-src 'none'"  # a contact's file must not run as a page of this origin
 
@@ -41,14 +43,16 @@ def show_phone(request: HttpRequest) -> HttpResponse:
         "file": _("File"),
         "image": _("Picture"),
     }
-    response = render(request, "sandbox/simulator.html", {"texts": texts})
+    texts |= {name: str(text) for name, text in TEXTS.items()}
+    panel = [(title, [(text, json.dumps(rule)) for text, rule in faults]) for title, faults in PANEL]
+    response = render(request, "sandbox/simulator.html", {"texts": texts, "panel": panel})
     response["Content-Security-Policy"] = _PAGE_POLICY
     return response
 
 
 @require_http_methods(["GET", "POST"])
 def ask_twin(request: HttpRequest, path: str) -> HttpResponse:
-    if not _PHONE_PATHS.fullmatch(path):
+    if not _PATHS.fullmatch(path):
         raise Http404
     twin = _twin(settings.TWILIO_API_BASE_URL, settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN)
     try:

@@ -81,12 +81,14 @@ class Webhooks:
         deadline = time.monotonic() + manner.total
         for attempt in range(manner.retries + 1):
             began = time.monotonic()
-            result = self._try(url, params, token, manner, left=deadline - began)
+            headers = self._headers(url, params, token)
+            result = self._try(url, params, headers, manner, left=deadline - began)
             self._journal.add_exchange(
                 kind=kind,
                 method="POST",
                 url=url,
                 params=params,
+                headers=headers,
                 idempotency_token=token,
                 status=result.status,
                 response=result.body,
@@ -98,14 +100,16 @@ class Webhooks:
                 break
         return result
 
-    def _try(self, url: str, params: Params, token: str, manner: Manner, *, left: float) -> Result:
+    def _headers(self, url: str, params: Params, token: str) -> dict[str, str]:
         signature: str = self._validator.compute_signature(url, dict(params))  # type: ignore[no-untyped-call]
-        headers = {
+        return {
             "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8",
             "User-Agent": "TwilioProxy/1.1",
             "X-Twilio-Signature": signature,
             "I-Twilio-Idempotency-Token": token,
         }
+
+    def _try(self, url: str, params: Params, headers: dict[str, str], manner: Manner, *, left: float) -> Result:
         timeout = httpx.Timeout(min(manner.read_timeout, left), connect=min(manner.connect_timeout, left))
         try:
             response = self._client.post(url, content=urlencode(params), headers=headers, timeout=timeout)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from .errors import TwilioError
+from .faults import Fault
 
 if TYPE_CHECKING:
     from .twin import Twin
@@ -43,7 +44,12 @@ class Request:
     path: str
     query: Form
     body: bytes
-    authorization: str
+    headers: Mapping[str, str]
+    fault: Fault | None = None  # what goes wrong with it, as far as its handler is concerned
+
+    @property
+    def authorization(self) -> str:
+        return self.headers.get("Authorization", "")
 
     @property
     def form(self) -> Form:

@@ -12,9 +12,11 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import httpx
 
+from .judge import complaints
 from .twin import ROOT, TwinProcess, eventually
 
 BIN = Path(sys.executable).parent
@@ -27,6 +29,8 @@ COMMANDS = {
 
 class Product:
     """Processes by name, which start, are killed and start again on the same files. Ends everything it started.
+
+    Raises AssertionError in the end when Twilio would not have understood what they asked of the twin.
 
     Args:
         directory: where database, journal and logs are.
@@ -59,6 +63,7 @@ class Product:
         with ExitStack() as ends:  # all of them, also when one of them raises
             if self.twin and self.twin.process.poll() is None:
                 ends.callback(self.twin.stop)
+                ends.callback(self._judge_requests)
             for name in self.processes:
                 ends.callback(self.stop, name)
 
@@ -116,6 +121,11 @@ class Product:
     def log(self, name: str) -> Path:
         return self.directory / f"{name}.log"
 
+    def _judge_requests(self) -> None:
+        assert self.twin
+        asked = [exchange for exchange in self.twin.journal()["exchanges"] if exchange["kind"] == "api"]
+        assert [words for exchange in asked for words in _complaints(exchange)] == []
+
     def _answers(self) -> bool:
         if self.processes["web"].poll() is not None:
             raise RuntimeError(f"web did not start: {self.log('web').read_text()}")
@@ -123,6 +133,13 @@ class Product:
             return httpx.get(f"{self.base_url}/healthz", timeout=1, trust_env=False).is_success
         except httpx.TransportError:
             return False
+
+
+def _complaints(exchange: dict[str, Any]) -> list[str]:
+    url, params = exchange["url"], urlencode([tuple(pair) for pair in exchange["params"]])
+    if exchange["method"] == "GET":
+        url, params = f"{url}?{params}", ""
+    return complaints(exchange["method"], url, params, exchange["headers"].get("Authorization", ""))
 
 
 def free_port() -> int:

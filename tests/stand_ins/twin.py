@@ -32,6 +32,7 @@ class TwinProcess:
         journal: its SQLite file; a twin started again with the same one goes on with it.
         port: 0 lets the system choose.
         pace: seconds between two steps of a sent message (sent, delivered, read).
+        window_hours: in which free words reach a contact on WhatsApp after their last message; 0: always.
         faults: a fault script, see channels_twilio/sandbox/faults.py.
         options: further options of `manage.py twilio_twin`.
         env: further environment, for example where VAR_DIR is.
@@ -45,6 +46,7 @@ class TwinProcess:
         port: int = 0,
         pace: float = 0.02,
         seed: int = 0,
+        window_hours: float = 24,
         faults: list[dict[str, Any]] | None = None,
         options: tuple[str, ...] = (),
         env: dict[str, str] | None = None,
@@ -54,6 +56,7 @@ class TwinProcess:
             "PUBLIC_BASE_URL": public_base_url,
         }
         arguments = ["--port", str(port), "--journal", str(journal), "--pace", str(pace), "--seed", str(seed)]
+        arguments += ["--window-hours", str(window_hours)]
         self.log = journal.with_suffix(".log")
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
@@ -90,7 +93,7 @@ class TwinProcess:
     def client(self) -> Client:
         """Twilio's own SDK, redirected as the product redirects it."""
         client = Client(ACCOUNT_SID, AUTH_TOKEN)
-        client.api.base_url = client.messaging.base_url = self.base_url
+        client.api.base_url = client.messaging.base_url = client.content.base_url = self.base_url
         return client
 
     def write(self, sender: str, body: str, **more: Any) -> str:

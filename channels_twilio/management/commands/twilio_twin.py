@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import secrets
 import signal
-from argparse import ArgumentParser
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
+from channels_twilio.sandbox import faults
 from channels_twilio.sandbox.faults import BadScript, Faults, Rule, parse_script
 from channels_twilio.sandbox.journal import Journal
 from channels_twilio.sandbox.server import TwinServer
@@ -19,21 +21,32 @@ from channels_twilio.sandbox.twin import Account, Twin
 
 
 class Command(BaseCommand):
-    help = "Stand in for Twilio on this machine, with a journal of its own. Only where SANDBOX is on."
+    help = (
+        "Stand in for Twilio on this machine: its REST API, signed webhooks and status callbacks, with a journal of "
+        "its own. Only where SANDBOX is on. The same --seed, --faults and traffic give the same SIDs and faults."
+    )
     requires_system_checks = ["twilio"]  # the others ask the product's database, which is none of the twin's business
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.formatter_class = RawDescriptionHelpFormatter
+        parser.epilog = faults.__doc__
         parser.add_argument(
             "--port", type=int, default=settings.TWIN_PORT, help="0 lets the system choose (default: TWIN_PORT)"
         )
         parser.add_argument("--journal", type=Path, default=settings.VAR_DIR / "twilio_twin.sqlite3")
-        parser.add_argument("--seed", type=int, default=0, help="of the fault script's luck")
-        parser.add_argument("--faults", default="[]", help="a fault script, or the file that holds it")
+        parser.add_argument("--seed", type=int, help="of SIDs and of the faults' luck (default: another each time)")
+        parser.add_argument("--faults", default="[]", help="a fault script, or the file that holds it; see below")
         parser.add_argument("--pace", type=float, default=0.6, help="seconds between two steps of a sent message")
         parser.add_argument(
             "--inbound-url",
             default=f"{settings.PUBLIC_BASE_URL}/webhooks/twilio/inbound/",
             help="where contacts' messages are posted; its fragment may carry connection overrides",
+        )
+        parser.add_argument(
+            "--window-hours",
+            type=float,
+            default=24,
+            help="after a contact's last WhatsApp message, in which free words reach them (0: always; default: 24)",
         )
         parser.add_argument("--fallback-url", default="", help="what is called when that fails")
 
@@ -49,12 +62,20 @@ class Command(BaseCommand):
             inbound_url=options["inbound_url"],
             fallback_url=options["fallback_url"],
         )
-        faults = Faults(_read_faults(options["faults"]), seed=options["seed"])
+        seed = secrets.randbelow(2**31) if options["seed"] is None else options["seed"]
+        script = Faults(_read_faults(options["faults"]), seed=seed)
         try:
             with _listen(options["port"]) as server:
                 signal.signal(signal.SIGTERM, signal.default_int_handler)
                 journal = Journal(options["journal"])
-                server.twin = Twin(account, journal, faults, base_url=server.base_url, pace=options["pace"])
+                server.twin = Twin(
+                    account,
+                    journal,
+                    script,
+                    base_url=server.base_url,
+                    pace=options["pace"],
+                    window=options["window_hours"] * 3600,
+                )
                 self.stdout.write(_("Twilio's twin listens on {url}").format(url=server.base_url))
                 self.stdout.flush()
                 server.serve_forever()

@@ -1,6 +1,8 @@
 // The contact's phone. It shows the twin's view of the world and asks for what is new a little more than once a second:
 // a poll survives every restart of the twin or of the web server, and holds no worker of theirs.
 
+import { $, ask, element, texts, twinUrl } from "./twin.js";
+
 const POLL_MS = 700;
 const HIDDEN_POLL_MS = 5000;
 const MAX_BYTES = { whatsapp: 16e6, sms: 5e6 };
@@ -13,27 +15,7 @@ const TICKS = {
 };
 const STATUS = { accepted: "queued", queued: "queued", undelivered: "failed", canceled: "failed" };
 
-const $ = (id) => document.getElementById(id);
-const texts = JSON.parse($("texts").textContent);
-const twinUrl = document.querySelector("main").dataset.twin.slice(0, -1);
-
 const state = { contact: null, medium: "whatsapp", senders: [], version: 0, bubbles: new Map() };
-
-// --- the twin --------------------------------------------------------------------------------------------------------
-async function ask(path, body) {
-  const options = body && {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
-    body: JSON.stringify(body),
-  };
-  const response = await fetch(twinUrl + path, options);
-  const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
-  const answer = isJson ? await response.json() : {};
-  if (!response.ok) throw new Error(answer.message ?? texts.unreachable);
-  return answer;
-}
-
-const csrfToken = () => document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1] ?? "";
 
 const address = () => (state.medium === "whatsapp" ? "whatsapp:" : "") + state.contact.number;
 
@@ -199,12 +181,6 @@ function showAttachment() {
 
 function setText(node, text) {
   if (node.textContent !== text) node.textContent = text; // a live region speaks at every change
-}
-
-function element(name, properties, ...children) {
-  const node = Object.assign(document.createElement(name), properties);
-  node.append(...children);
-  return node;
 }
 
 $("composer").onsubmit = async (event) => {

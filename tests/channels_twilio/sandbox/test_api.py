@@ -7,12 +7,14 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx
 import pytest
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
+from channels_twilio.sandbox.content import TEMPLATES
 from tests.stand_ins.twin import ACCOUNT_SID, SMS, WHATSAPP, TwinProcess, eventually
 
 MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
@@ -66,12 +68,42 @@ def test_segments_are_counted_as_on_the_wire(twin: TwinProcess, number: str, bod
 
 def test_the_status_walks_to_read_on_whatsapp_and_to_delivered_on_sms(twin: TwinProcess, number: str) -> None:
     client = twin.client()
+    twin.write(f"whatsapp:{number}", "hello")
     on_whatsapp = client.messages.create(to=f"whatsapp:{number}", from_=WHATSAPP, body="hi")
     on_sms = client.messages.create(to=number, from_=SMS, body="hi")
 
     eventually(lambda: client.messages(on_whatsapp.sid).fetch().status == "read")
     assert client.messages(on_sms.sid).fetch().status == "delivered"
     assert client.messages(on_sms.sid).fetch().date_sent is not None
+
+
+def test_a_template_is_filled_in_and_needs_no_open_window(twin: TwinProcess, number: str) -> None:
+    client, contact = twin.client(), f"whatsapp:{number}"
+    [english, _] = client.content.v1.contents.list()
+    message = client.messages.create(
+        to=contact, from_=WHATSAPP, content_sid=english.sid, content_variables='{"1": "Ana"}'
+    )
+
+    assert message.body == "Hello Ana! You asked us something a while ago. Shall we go on?"
+    assert client.content.v1.contents(english.sid).fetch().variables == {"1": "there"}
+    eventually(lambda: client.messages(message.sid).fetch().status == "read")
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ({"content_sid": "HX" + "f" * 32}, 21655),
+        ({"content_sid": TEMPLATES[0].sid, "content_variables": "[]"}, 21656),
+        ({"content_sid": TEMPLATES[0].sid, "content_variables": '{"1": ""}'}, 21656),
+        ({"body": "hi", "validity_period": 36001}, 20001),
+    ],
+)
+def test_a_template_or_a_time_that_is_none_is_refused(
+    twin: TwinProcess, number: str, content: dict[str, Any], code: int
+) -> None:
+    with pytest.raises(TwilioRestException) as refusal:
+        twin.client().messages.create(to=number, from_=SMS, **content)
+    assert refusal.value.code == code
 
 
 def test_a_messaging_service_chooses_the_sender_afterwards(twin: TwinProcess, number: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from twilio.base.exceptions import TwilioRestException
 
 from channels_twilio.sandbox.faults import BadScript, Faults, parse_script
 from tests.stand_ins.receiver import Receiver
-from tests.stand_ins.twin import ACCOUNT_SID, SMS, WHATSAPP, TwinProcess, eventually, running_twin
+from tests.stand_ins.twin import ACCOUNT_SID, SMS, WHATSAPP, TwinProcess, eventually
 
 STATUS = "/webhooks/twilio/status/"
 
@@ -122,6 +124,67 @@ def test_lost_callbacks_and_webhooks_leave_only_the_list(twin: TwinProcess, rece
     assert [found.sid for found in twin.client().messages.list(from_=number)] == [sid]
 
 
+def test_a_reset_connection_was_executed(twin: TwinProcess, receiver: Receiver, number: str) -> None:
+    twin.play([{"fault": "reset_after_accept"}])
+
+    with pytest.raises(httpx.ReadError, match="reset"):
+        twin.http.post(
+            f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json", data={"To": number, "From": SMS, "Body": "hi"}
+        )
+    assert len(twin.sent(number)) == 1
+
+
+def test_early_callbacks_come_before_the_answer_to_the_send(twin: TwinProcess, receiver: Receiver, number: str) -> None:
+    twin.play([{"fault": "callback_early"}])
+    message = send(twin, number, receiver.url + STATUS)
+
+    assert [request.params["MessageSid"] for request in receiver.at(STATUS)] == [message.sid] * 2
+    assert [request.params["MessageStatus"] for request in receiver.at(STATUS)] == ["sent", "delivered"]
+
+
+def test_the_list_lags_behind(twin: TwinProcess, receiver: Receiver, number: str) -> None:
+    send(twin, number)
+    twin.play([{"match": {"nth": 1}, "fault": "list_lags", "args": {"seconds": 60}}])
+
+    assert twin.client().messages.list(to=number) == []
+    assert len(twin.client().messages.list(to=number)) == 1
+
+
+def test_a_message_that_waits_longer_than_it_may_is_never_sent(
+    twin: TwinProcess, receiver: Receiver, number: str
+) -> None:
+    twin.play([{"fault": "queued_long", "args": {"seconds": 1.2}}])
+    client, url = twin.client(), receiver.url + STATUS
+    patient = client.messages.create(to=number, from_=SMS, body="hi", status_callback=url)
+    client.messages.create(to=number, from_=SMS, body="now or never", status_callback=url, validity_period=1)
+
+    expired = eventually(lambda: receiver.at(STATUS) and receiver.at(STATUS)[0].params)
+    assert (expired["MessageStatus"], expired["ErrorCode"]) == ("failed", "30036")
+    eventually(lambda: client.messages(patient.sid).fetch().status == "delivered")
+
+
+def test_free_words_outside_the_24_hours_are_accepted_and_fail(
+    twin: TwinProcess, receiver: Receiver, number: str
+) -> None:
+    contact = f"whatsapp:{number}"
+    message = send(twin, contact, receiver.url + STATUS)
+    [failed] = eventually(lambda: receiver.at(STATUS))
+    assert (failed.params["MessageSid"], failed.params["ErrorCode"]) == (message.sid, "63016")
+
+    twin.write(contact, "hello")
+    send(twin, contact, receiver.url + STATUS)
+    assert statuses(receiver, 4) == ["failed", "sent", "delivered", "read"]
+
+
+def test_a_file_may_be_there_only_at_the_third_look(twin: TwinProcess, receiver: Receiver, number: str) -> None:
+    late = {"operation": "media", "nth": [1, 2]}
+    twin.play([{"match": late, "fault": "error", "args": {"code": 20404, "status": 404}}])
+    twin.write(number, "look", media=[{"content_type": "image/png", "content": "iVBORw=="}])
+    path = eventually(lambda: receiver.requests)[0].params["MediaUrl0"].removeprefix(twin.base_url)
+
+    assert [twin.http.get(path).status_code for _ in range(3)] == [404, 404, 302]
+
+
 def test_an_inbound_webhook_comes_twice_each_time_as_a_request_of_its_own(
     twin: TwinProcess, receiver: Receiver, number: str
 ) -> None:
@@ -138,27 +201,45 @@ def test_the_same_seed_gives_the_same_transcript(shared_receiver: Receiver, tmp_
         {"match": {"probability": 0.3}, "fault": "429"},
         {"match": {"probability": 0.3}, "fault": "500_executed"},
         {"match": {"probability": 0.5}, "fault": "undelivered"},
+        {"match": {"probability": 0.5}, "fault": "callback_duplicated"},
+        {"match": {"probability": 0.4}, "fault": "inbound_duplicated"},
     ]
 
-    def transcript(name: str) -> list[object]:
+    def play(name: str, *, seed: int) -> TwinProcess:
         journal = tmp_path / f"{name}.sqlite3"
-        with running_twin(public_base_url=shared_receiver.url, journal=journal, faults=script, seed=7) as twin:
-            answers: list[object] = []
-            for n in range(20):
-                form = {"To": f"+1555020000{n % 2}", "From": SMS, "Body": f"{n}"}
-                answers.append(
-                    twin.http.post(f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json", data=form).status_code
-                )
+        twin = TwinProcess(public_base_url=shared_receiver.url, journal=journal, faults=script, seed=seed)
+        for n in range(20):
+            contact = f"+1555020000{n % 2}"
+            twin.write(contact, f"{n}?")
+            form = {"To": contact, "From": SMS, "Body": f"{n}", "StatusCallback": shared_receiver.url}
+            twin.http.post(f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json", data=form)
+        return twin
 
-            def ends() -> list[str]:
-                found = [message["status"] for message in twin.journal()["messages"]]
-                return found if set(found) <= {"delivered", "undelivered"} else []
+    def transcript(twin: TwinProcess) -> tuple[list[object], list[object]]:
+        """All that the twin knows but times. Webhooks come on threads of their own: they are sorted."""
+        known = twin.journal()
+        told = [
+            (dict(e["params"]).get("MessageSid"), dict(e["params"]).get("MessageStatus"), e["status"], e["fault"])
+            for e in known["exchanges"]
+        ]
+        return [(m["sid"], m["body"], m["status"], m["error_code"]) for m in known["messages"]], sorted(told, key=str)
 
-            return answers + eventually(ends)
+    def is_at_rest(twin: TwinProcess) -> bool:
+        return {m["status"] for m in twin.journal()["messages"]} == {"received", "delivered", "undelivered"}
 
-    first = transcript("first")
-    assert transcript("again") == first
-    assert set(first) == {201, 429, 500, "delivered", "undelivered"}
+    with closing_all(play("first", seed=7), play("again", seed=7), play("other", seed=8)) as (first, again, other):
+        eventually(lambda: all(map(is_at_rest, (first, again, other))))
+        eventually(lambda: transcript(first) == transcript(again))
+        assert transcript(other) != transcript(first)
+
+
+@contextmanager
+def closing_all(*twins: TwinProcess) -> Iterator[tuple[TwinProcess, ...]]:
+    try:
+        yield twins
+    finally:
+        for twin in twins:
+            twin.stop()
 
 
 def test_luck_hangs_on_the_seed_and_owes_nothing_to_the_traffic_of_others() -> None:

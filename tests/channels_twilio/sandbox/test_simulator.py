@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 from base64 import b64encode
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.test import Client
 from django.urls import clear_url_caches
+from twilio.base.exceptions import TwilioRestException
 
 import project.urls
+from channels_twilio.sandbox.panel import PANEL
 from tests.stand_ins.receiver import Receiver
 from tests.stand_ins.twin import ACCOUNT_SID, AUTH_TOKEN, SMS, WHATSAPP, TwinProcess, eventually
 
@@ -104,9 +107,46 @@ def test_another_page_cannot_write_as_a_contact(number: str) -> None:
 
 
 @pytest.mark.usefixtures("sandbox")
-@pytest.mark.parametrize("path", ["faults", "journal", "../2010-04-01/Accounts", "contacts/../journal"])
+@pytest.mark.parametrize("path", ["journal", "faults/x", "../2010-04-01/Accounts", "contacts/../journal"])
 def test_the_phone_reaches_nothing_else_of_the_twin(client: Client, path: str) -> None:
     assert client.get(f"/simulator/twin/{path}").status_code == 404
+
+
+@pytest.mark.usefixtures("sandbox", "receiver")
+def test_a_developer_switches_faults_on_and_off(client: Client, twin: TwinProcess, number: str) -> None:
+    rule = {"match": {"probability": 1.0, "operation": "send"}, "fault": "429", "args": {"retry_after": 2}}
+    played = client.post("/simulator/twin/faults?seed=7", [rule], content_type="application/json").json()
+    assert played == {"seed": 7, "rules": [rule]} == client.get("/simulator/twin/faults").json()
+    with pytest.raises(TwilioRestException):
+        twin.client().messages.create(to=number, from_=SMS, body="hi")
+
+    assert client.post("/simulator/twin/faults", [], content_type="application/json").json()["rules"] == []
+    twin.client().messages.create(to=number, from_=SMS, body="hi")
+
+
+@pytest.mark.usefixtures("sandbox", "receiver")
+def test_every_fault_of_the_panel_is_one_that_the_twin_can_play(client: Client) -> None:
+    offered = [rule for _, faults in PANEL for _, rule in faults]
+    answer = client.post("/simulator/twin/faults", offered, content_type="application/json")
+    assert len(answer.json()["rules"]) == len(offered) > 20
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_developer_sees_the_last_requests_both_ways_without_the_token(
+    client: Client, twin: TwinProcess, receiver: Receiver, number: str
+) -> None:
+    twin.client().messages.create(to=number, from_=SMS, body="hi", status_callback=f"{receiver.url}/status/")
+    eventually(lambda: len(receiver.at("/status/")) == 2)
+
+    def shown() -> list[dict[str, Any]]:
+        answer = client.get("/simulator/twin/exchanges")
+        assert AUTH_TOKEN not in answer.content.decode()
+        mine = [e for e in answer.json()["exchanges"] if dict(e["params"]).get("To") == number]
+        return mine if len(mine) == 3 else []
+
+    ours, *theirs = eventually(shown)
+    assert (ours["kind"], ours["status"], ours["headers"]["Authorization"]) == ("api", 201, "Basic ********")
+    assert all(e["headers"]["X-Twilio-Signature"] and e["status"] == 200 for e in theirs)
 
 
 @pytest.mark.usefixtures("sandbox")
