@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_noop
 
-from . import lifecycle
+from . import lifecycle, suppression
 from .media import fetch_later
 from .models import (
     OPEN_STATES,
@@ -82,6 +82,7 @@ def receive(inbound: InboundMessage, *, account: ChannelAccount, now: datetime) 
         with transaction.atomic():
             contact = _contact(inbound, account, now)
             conversation = _conversation(contact, account, now)
+            _heed(inbound, conversation, now)
             message = _store(inbound, conversation, contact, now)
             if message.outcome == Outcome.WAITING:
                 answer_later(conversation, correlation_id=inbound.external_id)
@@ -135,15 +136,17 @@ def _contact(inbound: InboundMessage, account: ChannelAccount, now: datetime) ->
         address=inbound.sender,
         defaults={"name": inbound.sender_name, "created_at": now},
     )
-    known = (contact.name, contact.opted_out_at)
-    contact.name = inbound.sender_name or contact.name
-    if inbound.keyword == Keyword.STOP:
-        contact.opted_out_at = contact.opted_out_at or now
-    elif inbound.keyword == Keyword.START and not _is_overtaken(inbound, contact):
-        contact.opted_out_at = None
-    if known != (contact.name, contact.opted_out_at):
-        contact.save(update_fields=["name", "opted_out_at"])
+    if inbound.sender_name not in ("", contact.name):
+        contact.name = inbound.sender_name
+        contact.save(update_fields=["name"])
     return contact
+
+
+def _heed(inbound: InboundMessage, conversation: Conversation, now: datetime) -> None:
+    if inbound.keyword == Keyword.STOP:
+        suppression.opt_out(conversation, now=now)
+    elif inbound.keyword == Keyword.START and not _is_overtaken(inbound, conversation.contact):
+        suppression.opt_in(conversation, now=now)
 
 
 def _is_overtaken(inbound: InboundMessage, contact: Contact) -> bool:
@@ -168,6 +171,7 @@ def _conversation(contact: Contact, account: ChannelAccount, now: datetime) -> C
             }
         )
     )
+    conversation.channel_account, conversation.contact = account, contact  # known, so not read again
     return conversation
 
 

@@ -15,12 +15,14 @@ OPTED_IN = gettext_noop("the contact has opted in again")
 def opt_out(conversation: Conversation, *, now: datetime) -> None:
     """The contact wants no more messages. Said again, it changes nothing."""
     if Contact.objects.filter(pk=conversation.contact_id, opted_out_at=None).update(opted_out_at=now):
+        conversation.contact.opted_out_at = now
         _note(conversation, OPTED_OUT, now)
 
 
 def opt_in(conversation: Conversation, *, now: datetime) -> None:
     """The contact wants messages again."""
     if Contact.objects.filter(pk=conversation.contact_id).exclude(opted_out_at=None).update(opted_out_at=None):
+        conversation.contact.opted_out_at = None
         _note(conversation, OPTED_IN, now)
 
 

@@ -9,8 +9,9 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
+from conversations import delivery
 from conversations.channels import NotSent, OutcomeUnknown, Remedy, SendLater
-from conversations.models import Contact, Conversation, DeliveryStatus, Message, Outcome, State
+from conversations.models import Contact, Conversation, DeliveryStatus, Message, Outcome, State, UnknownSends, Workspace
 from queueing.backends.immediate import run_ready_jobs
 from queueing.models import Job, JobStatus
 
@@ -115,6 +116,56 @@ def test_a_send_of_which_no_trace_is_found_is_put_before_a_person_and_not_repeat
     assert other_side.sent == []
     assert answer().delivery_status == DeliveryStatus.FAILED
     assert Conversation.objects.get().state == State.HUMAN
+
+
+def test_a_workspace_may_have_it_sent_again_though_it_may_come_twice(
+    write: Write, work: Work, other_side: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conversations.attempt.LOOKUPS", (timedelta(0),))
+    Workspace.objects.update(unknown_sends=UnknownSends.RESEND)
+    other_side.raises = [OutcomeUnknown("reset"), OutcomeUnknown("reset")]
+    write("hello")
+    work()
+    assert [sent.resend for sent in other_side.sent] == [2]
+    assert (answer().delivery_status, answer().resends) == (DeliveryStatus.QUEUED, 2)
+    assert Conversation.objects.get().state == State.IN_PROGRESS
+
+
+def test_it_is_not_sent_again_for_ever(
+    write: Write, work: Work, other_side: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("conversations.attempt.LOOKUPS", (timedelta(0),))
+    Workspace.objects.update(unknown_sends=UnknownSends.RESEND)
+    other_side.raises = [OutcomeUnknown("reset") for _ in range(10)]
+    write("hello")
+    work()
+    assert len(other_side.raises) == 6
+    assert answer().delivery_status == DeliveryStatus.FAILED
+    assert Conversation.objects.get().state == State.HUMAN
+
+
+def test_a_callback_goes_before_the_list_and_the_policy(
+    write: Write, other_side: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Workspace.objects.update(unknown_sends=UnknownSends.RESEND)
+    other_side.raises, other_side.can_be_searched = [OutcomeUnknown("reset")], False
+    write("hello")
+    run_ready_jobs()
+    delivery.record_status(
+        channel="console",
+        workspace_id=answer().conversation.workspace_id,
+        external_id="E1",
+        message_id=answer().pk,
+        status=DeliveryStatus.SENT,
+        error_code="",
+        error_reason="",
+        now=timezone.now(),
+    )
+    monkeypatch.setattr("conversations.attempt.LOOKUPS", (timedelta(0),))
+    Job.objects.filter(task="deliver_message").update(status=JobStatus.READY)
+    run_ready_jobs()
+    assert other_side.sent == []
+    assert (answer().delivery_status, answer().external_id) == (DeliveryStatus.SENT, "E1")
 
 
 def test_an_unknown_send_holds_back_the_later_ones_but_not_the_assistant(
