@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,29 @@ def to_inbound(params: QueryDict) -> InboundMessage:
     )
 
 
+def listed_params(message: Any, files: Sequence[tuple[str, str]]) -> QueryDict:
+    """What a webhook would have carried of a message in the API's list, as far as the list knows it.
+
+    Args:
+        message: the SDK's MessageInstance.
+        files: pairs of content type and URL.
+    """
+    params = QueryDict(mutable=True)
+    params.update(
+        {
+            "MessageSid": message.sid,
+            "MessagingServiceSid": message.messaging_service_sid or "",
+            "From": message.from_ or "",
+            "To": message.to or "",
+            "Body": message.body or "",
+            "NumMedia": str(len(files)),
+        }
+    )
+    for n, (content_type, url) in enumerate(files):
+        params.update({f"MediaContentType{n}": content_type, f"MediaUrl{n}": url})
+    return params
+
+
 def to_destination(params: QueryDict) -> Destination:
     """Which of our addresses an inbound webhook is for. Raises Unreadable."""
     value = _without_nul(params)
@@ -136,11 +160,6 @@ def to_status(params: QueryDict, message_id: str) -> StatusReport:
         remedy=consequence_of(error_code) if status in (DeliveryStatus.FAILED, DeliveryStatus.UNDELIVERED) else None,
         raw=_raw(params),
     )
-
-
-def keyword_of(text: str) -> Keyword | None:
-    """The keyword that is the whole of `text`, in any case."""
-    return KEYWORDS.get(text.strip().upper())
 
 
 def to_address(medium: str, address: str) -> str:
@@ -209,4 +228,4 @@ def _keyword(value: dict[str, str]) -> Keyword | None:
     """What Twilio says it understood wins over what the text looks like."""
     if "OptOutType" in value:
         return OPT_OUT_TYPES.get(value["OptOutType"].upper())
-    return keyword_of(value.get("Body", ""))
+    return KEYWORDS.get(value.get("Body", "").strip().upper())

@@ -184,6 +184,7 @@ TASKS = {  # what other apps declare with Django's `@task` runs on this queue, i
 QUEUE_KEEP_SUCCEEDED_DAYS = env.float("QUEUE_KEEP_SUCCEEDED_DAYS", default=7)
 QUEUE_KEEP_DEAD_DAYS = env.float("QUEUE_KEEP_DEAD_DAYS", default=90)
 SCHEDULER_INTERVAL_SECONDS = env.int("SCHEDULER_INTERVAL_SECONDS", default=60)
+RECONCILE_INTERVAL_SECONDS = env.int("RECONCILE_INTERVAL_SECONDS", default=300)
 RQ_PAGES = QUEUE_URL.startswith(("redis://", "rediss://"))
 RQ_SHOW_ADMIN_LINK = False  # those pages are not guarded, and fail without Redis: ours are in queueing/rq_pages.py
 # The lanes of the tasks are added to this one when they are known, in queueing/apps.py.
