@@ -10,7 +10,6 @@ from email.utils import parsedate_to_datetime
 from typing import IO, Any, cast
 
 import httpx
-from django.conf import settings
 from django.utils import timezone
 from opentelemetry.trace import SpanKind
 from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
@@ -27,15 +26,13 @@ from .models import TwilioSender
 from .payloads import DELIVERY_STATUSES, to_address
 from .segments import count_segments
 from .transport import NEVER_SENT, Transport
+from .webhook_urls import status_url
 
 logger = logging.getLogger(__name__)
 
 TYPING_TIMEOUT_SECONDS = 2.0
 UNTIL_CONFIGURED = timedelta(minutes=15)
 SHORTEST_RETRY_AFTER, LONGEST_RETRY_AFTER = timedelta(seconds=1), timedelta(hours=1)
-# Five retries, on every failure; without it a callback is lost while we restart. Not part of the signed URL.
-# https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
-OVERRIDES = "rc=5&rp=all&ct=2000&rt=4000"
 UNTIL_QUEUE_DRAINS = timedelta(minutes=1)  # 21611: 4 hours' worth of messages wait at Twilio for this number
 CLOCK_SKEW = timedelta(seconds=10)  # Twilio's clock against ours, and its times are cut to whole seconds
 
@@ -171,7 +168,7 @@ def _parameters(outgoing: OutgoingMessage, prepared: Prepared) -> dict[str, obje
 def _callback(outgoing: OutgoingMessage) -> str:
     """Carries our id, so that it tells what became of a send whose answer was lost, and which send of the message."""
     which = f"?m={outgoing.message_id}" + (f".{outgoing.resend}" if outgoing.resend else "")
-    return f"{settings.PUBLIC_BASE_URL}/webhooks/twilio/status/{which}#{OVERRIDES}"
+    return status_url(which)
 
 
 def _content(outgoing: OutgoingMessage) -> dict[str, object]:

@@ -72,7 +72,12 @@ def test_an_operator_enters_the_token_anew_and_what_is_left_empty_stays_sealed(
     account = TwilioAccount.objects.get()
     assert ACCOUNT_SID in client.get(reverse("admin:channels_twilio_twilioaccount_changelist")).content.decode()
     url = reverse("admin:channels_twilio_twilioaccount_change", args=[account.pk])
-    form = {"workspace": account.workspace_id, "account_sid": ACCOUNT_SID, "next_auth_token": ""}
+    form = {
+        "workspace": account.workspace_id,
+        "account_sid": ACCOUNT_SID,
+        "senders-INITIAL_FORMS": "0",
+        "senders-TOTAL_FORMS": "0",
+    }
 
     assert client.post(url, form | {"auth_token": ""}).status_code == 302
     settings.SECRET_KEY, new_key = changed_key, settings.SECRET_KEY
