@@ -4,6 +4,7 @@ import { $, ask, element, texts } from "./twin.js";
 
 const POLL_MS = 1500;
 const SHOWN = 50;
+const ACCOUNT = /^\/2010-04-01\/Accounts\/\w+/;
 
 // --- faults ----------------------------------------------------------------------------------------------------------
 const rates = [...document.querySelectorAll("[data-rule]")];
@@ -70,7 +71,7 @@ function requestItem(exchange) {
     {},
     element("span", { className: "request__way", textContent: ours ? "↗" : "↙", title: ours ? texts.to_twilio : texts.to_us }),
     status,
-    element("code", { textContent: `${exchange.method} ${url.pathname}` }),
+    element("code", { textContent: `${exchange.method} ${url.pathname.replace(ACCOUNT, "…")}` }),
     ...(exchange.fault ? [element("mark", { textContent: `${texts.fault}: ${exchange.fault}` })] : []),
     element("time", { dateTime: at.toISOString(), textContent: at.toLocaleTimeString() }),
   );
@@ -81,6 +82,7 @@ function requestItem(exchange) {
       "details",
       {},
       summary,
+      section("URL", element("p", { textContent: url.href })),
       section(texts.parameters, pairs(exchange.params)),
       section(texts.headers, pairs(Object.entries(exchange.headers))),
       section(texts.answer, element("pre", { textContent: answerOf(exchange) })),
