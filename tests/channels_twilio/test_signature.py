@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
-from base64 import b64encode
 from urllib.parse import urlencode
 
 import pytest
@@ -13,7 +11,7 @@ from django.http import QueryDict
 from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio.request_validator import RequestValidator
+from twilio.request_validator import RequestValidator, get_signature_algorithm
 
 from channels_twilio.models import TwilioAccount
 from channels_twilio.signature import Refused, sign, verified_account
@@ -115,26 +113,150 @@ def test_without_a_public_base_url_nothing_is_accepted(client, sms, settings):
     assert post(client, INBOUND, message()).status_code == 403
 
 
-def test_a_shared_key_signature_is_refused_since_no_such_key_is_known(client, sms):
+# --- Shared keys: https://www.twilio.com/docs/usage/webhooks/webhooks-security -------------------------------------
+
+KEY, SECRET = "webhooks_sharedkey_1", "a secret that Twilio made"
+
+
+@pytest.fixture
+def shared_key(account):
+    account.shared_key_id, account.shared_key_secret = KEY, SECRET
+    account.save()
+
+
+def post_settings(client, said: str, secret: str, algorithm: str = "HMAC_SHA256"):
+    """A request whose signature the SDK made, that says so of itself."""
     body = urlencode(message())
-    signed = BASE_URL + INBOUND + "".join(name + value for name, value in sorted(message().items()))
-    signature = b64encode(hmac.digest(AUTH_TOKEN.encode(), signed.encode(), hashlib.sha256)).decode()
-    headers = {
-        "X-Twilio-Signature": signature,
-        "X-Twilio-Webhooks-Signature-Settings": "key=webhooks_sharedkey_1,algorithm=HMAC_SHA256",
-    }
-    assert client.generic("POST", INBOUND, body, content_type=FORM, headers=headers).status_code == 403
+    signature = RequestValidator(secret).compute_signature(BASE_URL + INBOUND, QueryDict(body), algorithm)
+    headers = {"X-Twilio-Signature": signature, "X-Twilio-Webhooks-Signature-Settings": said}
+    return client.generic("POST", INBOUND, body, content_type=FORM, headers=headers).status_code
+
+
+@given(pairs=st.lists(st.tuples(text, text), max_size=8), algorithm=st.sampled_from(["HMAC_SHA1", "HMAC_SHA256"]))
+def test_each_algorithm_signs_as_the_sdk_does(pairs, algorithm):
+    params = QueryDict(urlencode(pairs))
+    url = BASE_URL + INBOUND
+    assert RequestValidator(SECRET).validate(url, params, sign(SECRET, url, params, algorithm), algorithm)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"key={KEY},algorithm=HMAC_SHA256",
+        f"algorithm=HMAC_SHA256,key={KEY}",
+        f" key = {KEY} , algorithm = HMAC_SHA256 ",
+        f"key={KEY},algorithm=HMAC_SHA256,new=thing",
+    ],
+)
+def test_what_the_shared_key_signs_is_accepted(client, sms, shared_key, said):
+    assert get_signature_algorithm(said) == "HMAC_SHA256"
+    assert post_settings(client, said, SECRET) == 200
+
+
+@pytest.mark.parametrize("said", ["", "key=", "nonsense", "algorithm="])
+def test_settings_that_say_nothing_mean_the_auth_token_as_the_sdk_takes_them(client, sms, said):
+    assert get_signature_algorithm(said) == "HMAC_SHA1"
+    assert post_settings(client, said, AUTH_TOKEN, "HMAC_SHA1") == 200
+
+
+@pytest.mark.parametrize(
+    ("said", "secret", "algorithm"),
+    [
+        ("key=another,algorithm=HMAC_SHA256", SECRET, "HMAC_SHA256"),
+        ("key=another,algorithm=HMAC_SHA256", AUTH_TOKEN, "HMAC_SHA256"),
+        (f"key={KEY},algorithm=HMAC_SHA256", AUTH_TOKEN, "HMAC_SHA256"),
+        (f"key={KEY},algorithm=HMAC_SHA256", SECRET, "HMAC_SHA1"),
+        (f"key={KEY},algorithm=HMAC_MD5", SECRET, "HMAC_SHA256"),
+        (f"key={KEY}", SECRET, "HMAC_SHA256"),
+        ("algorithm=HMAC_SHA256", SECRET, "HMAC_SHA256"),
+        ("", SECRET, "HMAC_SHA256"),
+        ("", SECRET, "HMAC_SHA1"),
+    ],
+)
+def test_no_other_key_and_no_other_algorithm_will_do(client, sms, shared_key, said, secret, algorithm):
+    assert post_settings(client, said, secret, algorithm) == 403
+
+
+@pytest.mark.parametrize("key", ["", KEY])
+def test_an_account_without_a_shared_key_accepts_none(client, sms, account, key):
+    account.shared_key_id = key
+    account.save()
+    assert post_settings(client, f"key={KEY},algorithm=HMAC_SHA256", "") == 403
+
+
+# --- JSON: the URL carries the hash of the body -------------------------------------------------------------------
+
+
+def post_json(client, body: bytes, *, target: str = "", token: str = AUTH_TOKEN, content_type="application/json"):
+    target = target or f"{INBOUND}?bodySHA256={hashlib.sha256(body).hexdigest()}"
+    signature = RequestValidator(token).compute_signature(BASE_URL + target, {})
+    headers = {"X-Twilio-Signature": signature}
+    return client.generic("POST", target, body, content_type=content_type, headers=headers).status_code
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
+def test_a_json_body_is_taken_where_the_signed_url_carries_its_hash(client, sms, content_type):
+    body = json.dumps(message(Body="Olá 👋")).encode()
+    assert post_json(client, body, content_type=content_type) == 200
+    assert Message.objects.get().text == "Olá 👋"
+
+
+def test_a_json_body_with_another_hash_or_none_is_refused_as_the_sdk_refuses_it(client, sms):
+    body, other = json.dumps(message()).encode(), hashlib.sha256(b"{}").hexdigest()
+    right = hashlib.sha256(body).hexdigest()
+    validator = RequestValidator(AUTH_TOKEN)
+    for query in (f"bodySHA256={other}", f"bodySHA256={other}&bodySHA256={right}", "bodySHA256="):
+        target = f"{INBOUND}?{query}"
+        url = BASE_URL + target
+        if "=" in query.rstrip("="):
+            assert not validator.validate(url, body.decode(), validator.compute_signature(url, {}))
+        assert post_json(client, body, target=target) == 403
+    assert post_json(client, body, target=INBOUND) == 403
+    assert post_json(client, body, token="f" * 32) == 403
+    assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"AccountSid"',
+        b"{}",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"AccountSid": null}',
+        b'{"AccountSid": ["AC"]}',
+        b'{"AccountSid": "AC\\u0000"}',
+        b'{"AccountSid": "\\ud800"}',
+    ],
+)
+def test_json_that_names_no_account_is_refused(client, sms, body):
+    assert post_json(client, body) == 403
+
+
+def test_half_a_character_in_json_breaks_nothing(client, sms):
+    assert post_json(client, json.dumps(message(Body="\ud800a")).encode()) == 200
+    assert Message.objects.get().text == "?a"
 
 
 @pytest.mark.parametrize("target", [INBOUND, INBOUND + "?bodySHA256=" + hashlib.sha256(b"{}").hexdigest()])
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", "multipart/form-data; boundary=x", ""])
-def test_anything_but_a_form_is_refused(client, sms, target, content_type):
-    body = json.dumps(message()).encode()
-    signature = RequestValidator(AUTH_TOKEN).compute_signature(BASE_URL + target, {})
-    response = client.generic(
-        "POST", target, body, content_type=content_type, headers={"X-Twilio-Signature": signature}
-    )
-    assert response.status_code == 403
+def test_anything_but_a_form_and_json_with_its_hash_is_refused(client, sms, target, content_type):
+    assert post_json(client, json.dumps(message()).encode(), target=target, content_type=content_type) == 403
+
+
+def test_a_form_is_signed_with_its_parameters_also_where_the_url_carries_a_hash(client, sms):
+    target = INBOUND + "?bodySHA256=" + hashlib.sha256(urlencode(message()).encode()).hexdigest()
+    assert post(client, target, message()).status_code == 200
+    assert post_json(client, urlencode(message()).encode(), target=target, content_type=FORM) == 403
+
+
+@pytest.mark.parametrize("sid", ["", "AC\0", "AC é", "A" * 1000])
+def test_an_account_sid_that_is_none_is_refused(client, sms, sid):
+    assert post(client, INBOUND, message(AccountSid=sid)).status_code == 403
 
 
 @pytest.mark.parametrize("target", ["https://bot.example.com" + INBOUND, ".evil.example/x", "@evil.example/x"])
