@@ -43,7 +43,7 @@ MEDIA_KINDS = {
     "text/x-vcard": "contacts",
 }
 LOCATION = {"Latitude": "latitude", "Longitude": "longitude", "Address": "address", "Label": "label"}
-BUTTON = {"ButtonText": "text", "ButtonPayload": "payload"}
+BUTTON = {"ButtonText": "text", "ButtonPayload": "payload", "ListTitle": "text", "ListId": "payload"}
 REFERRAL = {
     "ReferralBody": "text",
     "ReferralHeadline": "headline",
@@ -91,7 +91,7 @@ def to_inbound(params: QueryDict) -> InboundMessage:
     if not 0 < len(value.get("MessageSid", "")) <= 64:
         raise Unreadable("MessageSid is missing or too long.")
     media = tuple(
-        InboundMedia(content_type=value.get(f"MediaContentType{n}", "")[:100], source_url=value[f"MediaUrl{n}"])
+        InboundMedia(content_type=value.get(f"MediaContentType{n}", "")[:100], source_url=value[f"MediaUrl{n}"][:1000])
         for n in range(_count(value.get("NumMedia", "")))
         if f"MediaUrl{n}" in value
     )

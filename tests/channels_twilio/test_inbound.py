@@ -7,14 +7,17 @@ from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
+from django.http import QueryDict
 from django.test import Client
+from twilio.request_validator import RequestValidator
 
 from channels_twilio.models import TwilioAccount, TwilioSender
 from conversations.models import ChannelAccount, Contact, Medium, Message, Workspace
 from queueing.models import Job
 
 from .conftest import add_sender
-from .signed_requests import FORM, INBOUND, STATUS, message, post
+from .outbound import outbound
+from .signed_requests import AUTH_TOKEN, BASE_URL, FORM, INBOUND, STATUS, message, post
 
 SERVICE = "MG0fedcba90fedcba90fedcba90fedcba9"
 
@@ -163,3 +166,53 @@ def test_different_messages_that_come_at_once_are_all_stored(account):
         assert set(threads.map(deliver, range(12))) == {200}
     assert Message.objects.count() == 12
     assert Job.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"From": "whatsapp:US.13491208655302741", "To": "whatsapp:+15550100001", "ExternalUserId": "whatsapp:US.1349"},
+        {"To": "12345"},
+        {"From": "67890"},
+        {"Body": "SGVsbG8="},
+        {"Body": "a\0b"},
+        {"ProfileName": "n" * 1000, "MessageType": "k" * 100, "MessagingServiceSid": "MG" + "0" * 200},
+        {"NumMedia": "1", "MediaUrl0": "https://x/" + "y" * 2000, "MediaContentType0": "z" * 500},
+        {"OriginalRepliedMessageSid": "SM\0"},
+        {"a\0b": "c\0d", "é": "\U0001f44b", "": "nameless"},
+    ],
+)
+def test_whatever_twilio_signs_is_stored(client, account, params):
+    assert post(client, INBOUND, message(**params)).status_code == 200
+    assert Message.objects.get().text == message(**params)["Body"].replace("\0", "")
+
+
+def test_a_message_without_a_body_parameter_is_stored(client, sms):
+    params = message()
+    del params["Body"]
+    assert post(client, INBOUND, params).status_code == 200
+    assert Message.objects.get().text == ""
+
+
+def test_invalid_utf8_is_stored_as_it_was_validated(client, sms):
+    body = urlencode(message(Body="")).encode() + b"&Body=caf%E9"
+    signature = RequestValidator(AUTH_TOKEN).compute_signature(BASE_URL + INBOUND, QueryDict(body))
+    response = client.generic("POST", INBOUND, body, content_type=FORM, headers={"X-Twilio-Signature": signature})
+    assert response.status_code == 200
+    assert Message.objects.get().text == "caf\ufffd"
+
+
+def test_a_reply_is_not_linked_to_a_message_of_another_tenant(client, sms):
+    stranger = Workspace.objects.create(name="Other", slug="other")
+    theirs = TwilioAccount.objects.create(workspace=stranger, account_sid="AC" + "0" * 32, auth_token="e" * 32)
+    outbound(add_sender(theirs, Medium.SMS, "+15550100009"), external_id="SM9")
+    post(client, INBOUND, message(OriginalRepliedMessageSid="SM9"))
+    assert Message.objects.get(external_id=message()["MessageSid"]).quoted is None
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7:8000", "recado.internal", ""])
+def test_a_proxy_may_call_us_by_a_name_of_its_own(client, sms, host):
+    body = urlencode(message())
+    signature = RequestValidator(AUTH_TOKEN).compute_signature(BASE_URL + INBOUND, QueryDict(body))
+    headers = {"X-Twilio-Signature": signature, "Host": host, "X-Forwarded-Host": "evil.example.com"}
+    assert client.generic("POST", INBOUND, body, content_type=FORM, headers=headers).status_code == 200

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
 from django.http import QueryDict
+from hypothesis import given
+from hypothesis import strategies as st
 
 from channels_twilio.payloads import to_destination, to_inbound, to_status
 from conversations.inbox import InboundMedia, Keyword
@@ -162,3 +164,73 @@ def test_twilio_s_status_words_become_ours(word, status):
 )
 def test_only_a_number_is_one_of_our_ids(carried, message_id):
     assert to_status(QueryDict("MessageSid=SM1"), carried).message_id == message_id
+
+
+# --- Whatever comes -----------------------------------------------------------------------------------------------
+
+text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+names = st.one_of(
+    text,
+    st.sampled_from(
+        [
+            "Body",
+            "NumMedia",
+            "MediaUrl0",
+            "MediaContentType0",
+            "MessageType",
+            "ProfileName",
+            "Latitude",
+            "ButtonText",
+            "ListId",
+            "ReferralNumMedia",
+            "OriginalRepliedMessageSid",
+            "Forwarded",
+            "OptOutType",
+            "MessagingServiceSid",
+            "WaId",
+        ]
+    ),
+)
+
+
+@given(more=st.lists(st.tuples(names, text), max_size=8))
+def test_every_parameter_is_kept_as_it_came_but_for_nul(more):
+    sent = QueryDict(urlencode([*message(Body="").items(), *more]))
+    raw = to_inbound(sent).raw
+    for name, values in sent.lists():
+        without = [value.replace("\0", "") for value in values]
+        assert raw[name.replace("\0", "")] in (without, without[0]) or "\0" in name
+
+
+@given(body=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=1600))
+def test_every_text_survives_character_by_character(body):
+    inbound = to_inbound(params(Body=body))
+    assert inbound.text == inbound.raw["Body"] == body
+
+
+@given(body=st.binary(max_size=60))
+def test_bytes_that_are_no_text_become_one_that_every_database_takes(body):
+    sent = QueryDict(urlencode(message(Body="")).encode() + b"&Body=" + quote_from_bytes(body).encode())
+    written = to_inbound(sent).text
+    assert written == body.decode("utf-8", "replace").replace("\0", "")
+    assert written.encode().decode() == written
+
+
+@pytest.mark.parametrize(
+    "body", ["SGVsbG8sIHdvcmxkIQ==", "YWJj+/=", "data:text/plain;base64,SGk=", "%2B%25", "&amp;+1"]
+)
+def test_what_looks_encoded_is_not_decoded(body):
+    assert to_inbound(params(Body=body)).text == body
+
+
+@pytest.mark.parametrize("sid", ["MM" + "1" * 32, "SM" + "1" * 65])
+def test_a_quoted_message_is_named_whatever_its_id_looks_like(sid):
+    inbound = to_inbound(params(OriginalRepliedMessageSid=sid, OriginalRepliedMessageSender="whatsapp:+15550100001"))
+    assert inbound.quoted == sid
+    assert inbound.details == {"quoted": {"external_id": sid, "sender": "+15550100001"}}
+
+
+def test_a_choice_from_a_list_is_a_button_with_its_payload():
+    inbound = to_inbound(params(MessageType="interactive", Body="Tuesday", ListId="tue", ListTitle="Tuesday"))
+    assert inbound.kind == "interactive"
+    assert inbound.details == {"button": {"text": "Tuesday", "payload": "tue"}}
