@@ -22,9 +22,9 @@ from queueing.models import Job
 from queueing.pagination import CappedPaginator
 from queueing.read_only import ReadOnlyAdmin
 
+from . import channel_admin  # noqa: F401  (it registers the screens of our addresses and templates)
 from .labels import delivery_label, kind_label, outcome_label, state_label
 from .models import (
-    ChannelAccount,
     Contact,
     Conversation,
     KnowledgeEntry,
@@ -216,14 +216,6 @@ class ContactAdmin(ModelAdmin):
 class WorkspaceAdmin(ModelAdmin):
     list_display = ("name", "slug", "locale", "created_at")
     prepopulated_fields = {"slug": ("name",)}
-
-
-@admin.register(ChannelAccount)
-class ChannelAccountAdmin(ModelAdmin):
-    list_display = ("__str__", "name", "channel", "workspace", "paused_reason")
-    list_filter = ("channel", "medium", "workspace")
-    list_select_related = ("workspace",)
-    search_fields = ("address", "name")
 
 
 @admin.register(KnowledgeEntry)

@@ -22,6 +22,11 @@ def fill(template: Template, conversation: Conversation) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
+def placeholders(body: str) -> set[str]:
+    """The names of the variables in a template's text."""
+    return set(_PLACEHOLDER.findall(body))
+
+
 def render(template: Template, variables: Mapping[str, str]) -> str:
     """The text as the contact reads it; a placeholder without a value stays as it is."""
     return _PLACEHOLDER.sub(lambda match: variables.get(match[1], match[0]), template.body)
