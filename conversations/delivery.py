@@ -65,6 +65,12 @@ def settle(message_id: int, status: DeliveryStatus, **changes: object) -> bool:
     return ours.update(delivery_status=status, **changes) == 1
 
 
+def has_failed(message_id: int) -> bool:
+    """Whether the message has not arrived, as far as is known."""
+    failed = (DeliveryStatus.FAILED, DeliveryStatus.UNDELIVERED)
+    return Message.objects.filter(pk=message_id, delivery_status__in=failed).exists()
+
+
 def record_status(
     *,
     channel: str,

@@ -31,6 +31,21 @@ def insert(
     )
 
 
+def keep_draft(
+    conversation: Conversation,
+    text: str,
+    *,
+    author: Author,
+    now: datetime,
+    reason: str,
+    media: Sequence[OutgoingFile] = (),
+) -> Message:
+    """Store an answer that was overtaken: operators see it, the contact never does."""
+    draft = insert(conversation, text, DeliveryStatus.DRAFT, author=author, now=now, error_reason=reason)
+    attach(draft, media, now)
+    return draft
+
+
 def attach(message: Message, media: Sequence[OutgoingFile], now: datetime) -> None:
     """Add files to the message, in this order. What each is, is told by its name."""
     for position, file in enumerate(media):

@@ -26,7 +26,7 @@ from .models import (
     Template,
     UnknownSends,
 )
-from .outbound import OutgoingFile, attach, insert
+from .outbound import OutgoingFile, attach, insert, keep_draft
 from .splitting import split_text
 
 # After these times a message is sent again that the provider had accepted and could not deliver; then a person goes on.
@@ -97,21 +97,6 @@ def send_template(
     )
 
 
-def keep_draft(
-    conversation: Conversation,
-    text: str,
-    *,
-    author: Author,
-    now: datetime,
-    reason: str,
-    media: Sequence[OutgoingFile] = (),
-) -> Message:
-    """Store an answer that was overtaken: operators see it, the contact never does."""
-    draft = insert(conversation, text, DeliveryStatus.DRAFT, author=author, now=now, error_reason=reason)
-    attach(draft, media, now)
-    return draft
-
-
 def act_on(message_id: int, remedy: Remedy, *, reason: str, now: datetime) -> None:
     """Do what a failure asks for. Call it in the transaction that has moved the message, so that it is done once.
 
@@ -173,7 +158,8 @@ def give_up_delivery(message_id: int) -> None:
     now = timezone.now()
     with transaction.atomic():
         reason = gettext_noop("gave up sending")
-        if delivery.record_failure(message_id, code="", reason=reason):
+        delivery.record_failure(message_id, code="", reason=reason)
+        if delivery.has_failed(message_id):  # by this, or before, when it was to be sent again
             act_on(message_id, Remedy.GIVE_UP, reason=reason, now=now)
 
 
@@ -216,7 +202,7 @@ def _go_on_outside_the_window(message: Message, conversation: Conversation, now:
     late = [message.pk, *waiting.values_list("pk", flat=True)]
     waiting.update(delivery_status=DeliveryStatus.DRAFT, error_reason=window.CLOSED)
     answered = Message.objects.filter(answer__in=late)
-    kept = Message.objects.get(pk=message.pk).delivery_status != DeliveryStatus.DRAFT  # it stays the burst's answer
+    kept = message.delivery_status != DeliveryStatus.DRAFT  # it was accepted, and stays the burst's answer
     stands_for = _send_instead(
         conversation, author=Author(message.author), now=now, answers_seq=None if kept else message.answers_seq
     )

@@ -22,6 +22,7 @@ from . import handoff, knowledge, lifecycle, outbox, transcription, window
 from .assistants import AssistantError, AssistantUnavailable, Question, Reply, Turn, get_assistant
 from .channels import Channel, SendLater, get_channel
 from .models import Author, Conversation, DeliveryStatus, Message, Outcome, State
+from .outbound import keep_draft
 
 HISTORY = 20  # earlier messages that the assistant is shown
 LISTENING = timedelta(seconds=1)  # until it is looked again whether a voice note is text by now
@@ -188,16 +189,16 @@ def _store(burst: _Burst, reply: Reply) -> None:
     )
     answered = Message.objects.filter(pk__in=burst.message_ids, outcome=Outcome.WAITING)
     if conversation.handoff_token != burst.handoff_token or conversation.state not in ANSWERABLE:
-        outbox.keep_draft(
+        keep_draft(
             conversation, reply.text, author=Author.ASSISTANT, now=now, reason=gettext_noop("overtaken by a person")
         )
     elif conversation.contact.opted_out_at:
-        outbox.keep_draft(
+        keep_draft(
             conversation, reply.text, author=Author.ASSISTANT, now=now, reason=gettext_noop("the contact has opted out")
         )
         answered.update(outcome=Outcome.SUPPRESSED, outcome_reason=gettext_noop("the contact has opted out"))
     elif _superseded(burst, conversation, now):
-        outbox.keep_draft(
+        keep_draft(
             conversation, reply.text, author=Author.ASSISTANT, now=now, reason=gettext_noop("newer messages came")
         )
         Conversation.objects.filter(pk=conversation.pk).update(superseded_seq=burst.first_seq)

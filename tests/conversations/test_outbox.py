@@ -12,6 +12,7 @@ from django.utils import timezone
 from conversations import delivery
 from conversations.channels import NotSent, OutcomeUnknown, Remedy, SendLater
 from conversations.models import Contact, Conversation, DeliveryStatus, Message, Outcome, State, UnknownSends, Workspace
+from conversations.outbox import give_up_delivery
 from queueing.backends.immediate import run_ready_jobs
 from queueing.models import Job, JobStatus
 
@@ -194,3 +195,14 @@ def test_a_worker_that_lost_its_lease_does_not_send(
     assert not Message.objects.filter(direction="outbound").exists()
     assert other_side.sent == []
     assert Message.objects.get().outcome == "waiting"
+
+
+def test_a_person_is_told_also_when_the_job_dies_that_was_to_send_again(
+    write: Write, work: Work, other_side: Console
+) -> None:
+    write("hello")
+    work()
+    Message.objects.filter(pk=answer().pk).update(delivery_status=DeliveryStatus.UNDELIVERED)
+    give_up_delivery.handler(answer().pk)
+    assert answer().delivery_status == DeliveryStatus.UNDELIVERED
+    assert Conversation.objects.get().state == State.HUMAN
