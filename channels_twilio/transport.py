@@ -49,15 +49,17 @@ class Transport(HttpClient):
         if left <= 0:
             raise httpx.ConnectTimeout("no time left")
         limits = httpx.Timeout(left * 2 / 3, connect=left / 3, pool=left / 3)
-        request = connections.build_request(method, uri, params=params, data=data, headers=headers, timeout=limits)
+        is_json = (headers or {}).get("Content-Type") == "application/json"  # as the SDK's own client tells it
+        body: dict[str, Any] = {"json": data} if is_json else {"data": data}
+        request = connections.build_request(method, uri, params=params, headers=headers, timeout=limits, **body)
         self.answer = connections.send(request, auth=auth, stream=True)
         with closing(self.answer):
-            body = bytearray()
+            answered = bytearray()
             for chunk in self.answer.iter_bytes():
-                body += chunk
+                answered += chunk
                 if time.monotonic() > self.deadline:  # httpx limits each read: a trickle would go on for ever
                     raise httpx.ReadTimeout("the answer did not end in time", request=request)
-        return Response(self.answer.status_code, body.decode("utf-8", "replace"), self.answer.headers)
+        return Response(self.answer.status_code, answered.decode("utf-8", "replace"), self.answer.headers)
 
 
 connections: httpx.Client

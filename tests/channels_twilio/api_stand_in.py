@@ -23,6 +23,7 @@ class Request:
     query: dict[str, str]
     form: list[tuple[str, str]]
     authorization: str
+    body: str
 
 
 @dataclass
@@ -121,6 +122,7 @@ def api_stand_in() -> Iterator[Api]:
                     dict(parse_qsl(target.query)),
                     parse_qsl(body, keep_blank_values=True),
                     self.headers.get("Authorization", ""),
+                    body,
                 )
             )
             api.complaints += complaints(self.command, self.path, body, self.headers.get("Authorization", ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from django.conf import settings
@@ -11,11 +10,10 @@ from django.core.management.base import BaseCommand
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from channels_twilio.models import TwilioAccount, TwilioSender
-from conversations.models import ChannelAccount, Medium, Workspace
+from channels_twilio.connecting import connect_account, connect_sender, parse_sender
+from channels_twilio.models import TwilioAccount
+from conversations.models import Medium, Workspace
 from project.exclusive import exclusively
-
-ADDRESS = re.compile(r"(whatsapp:)?(\+\d{6,15}|\d{3,8})")  # an E.164 number, or a short code
 
 
 class Command(BaseCommand):
@@ -31,7 +29,8 @@ class Command(BaseCommand):
                 if settings.TWILIO_ACCOUNT_SID:
                     account = self._twilio_account(workspace)
                     for medium, address in senders:
-                        self._sender(account, medium, address)
+                        if sender := connect_sender(account, medium, address):
+                            self.stdout.write(f"Sender: {sender.channel_account} connected.")
                 else:
                     self.stdout.write("No TWILIO_ACCOUNT_SID: no channel is connected by this command.")
 
@@ -54,31 +53,15 @@ class Command(BaseCommand):
         sid, token = settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN
         if not token:
             raise CommandError("TWILIO_ACCOUNT_SID is set and TWILIO_AUTH_TOKEN is not: signatures cannot be checked.")
-        account, created = TwilioAccount.objects.get_or_create(
-            account_sid=sid, defaults={"workspace": workspace, "auth_token": token}
-        )
-        if created:
-            self.stdout.write(f"Twilio account {sid}: connected.")
-        elif account.auth_token != token:  # also where the stored one cannot be read, after a change of SECRET_KEY
-            account.auth_token = token
-            account.save(update_fields=["auth_token"])
-            self.stdout.write(f"Twilio account {sid}: token changed.")
+        account, done = connect_account(workspace, sid, token)
+        if done:
+            self.stdout.write(f"Twilio account {sid}: {done}.")
         return account
-
-    def _sender(self, account: TwilioAccount, medium: Medium, address: str) -> None:
-        channel_account, _ = ChannelAccount.objects.get_or_create(
-            channel="twilio", medium=medium, address=address, defaults={"workspace": account.workspace}
-        )
-        _, created = TwilioSender.objects.update_or_create(
-            channel_account=channel_account, defaults={"account": account}
-        )
-        if created:
-            self.stdout.write(f"Sender: {channel_account} connected.")
 
 
 def parse_address(text: str) -> tuple[Medium, str]:
-    """A sender of `TWILIO_FROM`, as Twilio writes it. Raises CommandError when it is none."""
-    match = ADDRESS.fullmatch(text.strip())
-    if not match:
-        raise CommandError(f"TWILIO_FROM: {text!r} is neither whatsapp:+14155238886 nor +15005550006 in form.")
-    return (Medium.WHATSAPP if match[1] else Medium.SMS), match[2]
+    """A sender of `TWILIO_FROM`. Raises CommandError when it is none."""
+    try:
+        return parse_sender(text)
+    except ValueError as error:
+        raise CommandError(f"TWILIO_FROM: {error}.") from None
