@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from django.db import connection
 
 from queueing import fairness
 from queueing.fairness import Fairness
@@ -69,3 +70,17 @@ def test_more_tenants_than_one_look_names_are_all_served(take: Claim, monkeypatc
     memory = Fairness()
     served = [tenants(take(limit=2, fairness=memory)) for _ in range(4)]
     assert {tenant for turn in served for tenant in turn} == set("abcde")
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="the plan is PostgreSQL's")
+def test_a_backlog_is_not_read_by_a_planner_that_knows_nothing_of_it() -> None:
+    enqueue("noisy", 2000)  # in the test's transaction: nothing has counted them
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {fairness._TENANTS}", ["default", "", "default", "default"])
+        nodes = [cursor.fetchone()[0][0]["Plan"]]
+    read = 0
+    while nodes:
+        node = nodes.pop()
+        nodes += node.get("Plans", [])
+        read = max(read, node["Actual Rows"])
+    assert 1 <= read <= 3
