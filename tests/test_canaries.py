@@ -111,25 +111,34 @@ def run_canaries(product: Product, model: OpenAIServer) -> Product:
     for number, step in (
         (WELL, {"text": REPLY}),
         (REFUSED, {"text": REPLY}),
-        (UNCONFIGURED, {"text": REPLY}),
         (BROKE_MODEL, {"status": 400, "error": {"message": f"{NAME} must not write {BODY}"}}),
         (TIRED_MODEL, {"status": 500, "error": {"message": f"try again to answer {BODY}"}}),
     ):
-        asked = len(model.journal)
-        model.script(step)
-        twin.write(f"whatsapp:{number}", BODY, name=NAME)
-        eventually(lambda: len(model.journal) > asked, within=20)  # noqa: B023  (called at once)
+        hear_from(product, model, number, step)
     twin.write(BY_SMS, BODY, to="+15550100002")
     httpx.get(f"{product.base_url}/nowhere/", params={"q": NAME, "to": WELL}, trust_env=False)
     httpx.post(f"{product.base_url}/webhooks/twilio/inbound/", data={"From": WELL, "Body": BODY}, trust_env=False)
     message = eventually(lambda: product.rows("SELECT min(id) FROM conversations_message WHERE direction = 'inbound'"))
-    enqueue = f"from tests.probe.tasks import quote; quote.enqueue(message_id={message[0][0]})"
-    command = [sys.executable, "manage.py", "shell", "-v0", "-c", enqueue]
-    subprocess.run(command, cwd=ROOT, env=product.env, check=True, capture_output=True)
+    in_shell(product, f"from tests.probe.tasks import quote; quote.enqueue(message_id={message[0][0]})")
     eventually(lambda: len(twin.sent(BY_SMS)) == 1 and len(twin.sent(f"whatsapp:{TIRED_MODEL}")) == 1, within=30)
     eventually(lambda: product.rows("SELECT 1 FROM queueing_job WHERE task = 'quote' AND status = 'dead'"), within=10)
+    hear_from(product, model, UNCONFIGURED, {"text": REPLY})  # the last: it pauses the account
     eventually(lambda: product.rows("SELECT 1 FROM queueing_job WHERE reason LIKE '%63007%'"), within=10)
     return product
+
+
+def hear_from(product: Product, model: OpenAIServer, number: str, step: dict[str, Any]) -> None:
+    """A contact writes, and the model is asked."""
+    assert product.twin
+    asked = len(model.journal)
+    model.script(step)
+    product.twin.write(f"whatsapp:{number}", BODY, name=NAME)
+    eventually(lambda: len(model.journal) > asked, within=20)
+
+
+def in_shell(product: Product, code: str) -> None:
+    command = [sys.executable, "manage.py", "shell", "-v0", "-c", code]
+    subprocess.run(command, cwd=ROOT, env=product.env, check=True, capture_output=True)
 
 
 def fault(number: str, code: int, message: str) -> dict[str, Any]:
@@ -254,8 +263,9 @@ def test_sqs_holds_none(installed: tuple[Product, OpenAIServer]) -> None:
 
 
 def run_again(product: Product, model: OpenAIServer, **env: str) -> None:
-    """One more message, on another carrier."""
+    """One more message, on another carrier, by an account that is in order again."""
     assert product.twin
+    in_shell(product, "from conversations.models import ChannelAccount; ChannelAccount.objects.update(paused_at=None)")
     for name in list(product.processes):
         product.stop(name)
     product.env |= env
