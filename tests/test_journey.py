@@ -17,13 +17,13 @@ from twilio.request_validator import RequestValidator
 
 from .stand_ins.openai import OpenAIServer
 from .stand_ins.product import Product
-from .stand_ins.servers import Server, Valkey
+from .stand_ins.servers import SQS, Server, Valkey
 from .stand_ins.twin import ACCOUNT_SID, AUTH_TOKEN, SMS, WHATSAPP, eventually
 
 pytestmark = pytest.mark.journey
 
 LEASE = 5.0
-CARRIERS: dict[str, Callable[[], Server]] = {"redis": Valkey}
+CARRIERS: dict[str, Callable[[], Server]] = {"redis": Valkey, "sqs": SQS}
 contacts = (f"whatsapp:+1555020{number:04}" for number in itertools.count(1))
 
 
@@ -53,7 +53,7 @@ def make_product(
         assistant = {"AI_MODEL": "openai:test", "OPENAI_API_KEY": "test", "OPENAI_BASE_URL": model.base_url}
         product = Product(directory, **assistant, **env)
         products.append(product)
-        product.start_twin()
+        product.start_twin(window_hours=0)  # of what post_signed brings past it, the twin knows nothing
         return product
 
     yield make
@@ -77,7 +77,9 @@ def product_on_each(request: pytest.FixtureRequest, make_product: Callable[..., 
         return
     with CARRIERS[request.param]() as carrier:
         product = make_product(QUEUE_URL=carrier.url, **carrier.env)
-        product.start("web", "worker", "scheduler")
+        product.start("worker", "web")
+        eventually(lambda: product.is_ready, within=20)  # a worker makes SQS's queues
+        product.start("scheduler")
         yield product
         for name in list(product.processes):
             assert product.stop(name) == 0

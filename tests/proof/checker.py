@@ -33,8 +33,8 @@ def what_was_taken_is_stored_once(evidence: Evidence) -> Iterator[str]:
         if stored[sid] != 1:
             yield f"{sid} was answered 200 and is stored {stored[sid]} times"
     for message in evidence.written:
-        if message["sid"] not in evidence.taken and not evidence.stormy:
-            yield f"{message['sid']} was never taken"
+        if message["sid"] not in evidence.taken and stored[message["sid"]] != 1 and not evidence.stormy:
+            yield f"{message['sid']} was never taken, and is stored {stored[message['sid']]} times"
     for exchange in evidence.exchanges:
         accepted = {200, None, 503} if evidence.stormy else {200, None}
         if exchange["kind"] == "inbound" and exchange["status"] not in accepted:
@@ -66,7 +66,13 @@ def nothing_is_answered_twice(evidence: Evidence) -> Iterator[str]:
     for message in evidence.written:
         asked[message["sender"], message["body"]].append(message["sid"])
     for (contact, word), sids in asked.items():
-        answers = [m for m in evidence.accepted if m["recipient"] == contact and f"the {word}." in m["body"]]
+        answers = [
+            message
+            for message in evidence.accepted
+            if message["recipient"] == contact
+            and f"the {word}." in message["body"]
+            and message["status"] not in ("failed", "undelivered")  # the contact has not seen it
+        ]
         owed = sum(
             outcome in ("answered", "merged") and answer not in given_up
             for outcome, answer in (outcomes.get(sid, ("", None)) for sid in sids)
@@ -80,9 +86,18 @@ def every_message_is_sent_once(evidence: Evidence) -> Iterator[str]:
     accepted = defaultdict(list)
     for message in evidence.accepted:
         accepted[message["our_id"]].append(message["sid"])
-    for our_id, sids in accepted.items():
-        if len(sids) > 1:
-            yield f"message {our_id} was sent {len(sids)} times"
+    sends = Counter((message["our_id"], message["resend"]) for message in evidence.accepted)
+    for (our_id, _), count in sends.items():
+        if count > 1:
+            yield f"message {our_id} was sent {count} times"
+    for message in evidence.accepted:
+        if message["resend"] and not any(
+            earlier["our_id"] == message["our_id"]
+            and earlier["resend"] < message["resend"]
+            and earlier["status"] in ("failed", "undelivered")
+            for earlier in evidence.accepted
+        ):
+            yield f"message {message['our_id']} was sent again, and had not failed"
     for message in evidence.outbound:
         sids, status = accepted.pop(message["id"], []), message["delivery_status"]
         if status in KNOWN_TO_PROVIDER and message["external_id"] not in sids:

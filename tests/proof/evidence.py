@@ -87,7 +87,7 @@ class Evidence:
             if message["direction"] == "inbound":
                 self.written.append(message)
             elif message["direction"] == "outbound-api":
-                self.accepted.append(message | {"our_id": _our_id(message["status_callback"])})
+                self.accepted.append(message | _our_ids(message["status_callback"]))
         sids = {message["sid"] for message in (*self.written, *self.accepted)}
         first = min((message["created_at"] for message in (*self.written, *self.accepted)), default=0)
         for row in map(dict, database.execute("SELECT * FROM exchange WHERE at >= ? ORDER BY seq", [first])):
@@ -158,9 +158,10 @@ class Evidence:
         return [attempt for attempt in self.attempts if attempt["job_id"] == job_id]
 
 
-def _our_id(status_callback: str | None) -> int:
-    """Our own id of a message, which its callback URL carried to the twin."""
-    return int(parse_qs(urlsplit(status_callback or "").query)["m"][0])
+def _our_ids(status_callback: str | None) -> Row:
+    """Our own id of a message, and which send of it this is: its callback URL carried them to the twin."""
+    our_id, _, resend = parse_qs(urlsplit(status_callback or "").query)["m"][0].partition(".")
+    return {"our_id": int(our_id), "resend": int(resend or 0)}
 
 
 def _plain(row: Row) -> Row:

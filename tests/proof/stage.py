@@ -33,8 +33,8 @@ from django.utils.module_loading import import_string
 
 import queueing.parent
 import queueing.worker
-from channels_twilio import views  # noqa: F401  (warm)
-from conversations import attempt
+from channels_twilio import channel, reconcile, views  # noqa: F401  (views: warm)
+from conversations import attempt, outbox
 from conversations.models import KnowledgeEntry, Workspace
 from queueing import backoff
 from queueing.backends import SCHEMES
@@ -52,10 +52,12 @@ from .points import Fatal, Points
 ROLES = ("web", "worker", "alone", "second worker", "scheduler")
 WORDS = ("alpaca", "baobab", "cinnamon", "dolphin", "eucalyptus", "flamingo", "gondola", "hazelnut")
 
+LONG = "encyclopedia"  # its answer needs two parts
+
 
 def knowledge_of(word: str) -> str:
     """What the offline assistant quotes to whoever writes `word`: so the twin's journal tells what was answered."""
-    return f"All about the {word}."
+    return f"All about the {word}." + " And so on." * 200 * (word == LONG)
 
 
 @dataclass(slots=True)
@@ -305,6 +307,9 @@ def shorten_times() -> None:
     queueing.worker.RESCUE_SECONDS = 0.1
     queueing.parent.MAX_RESPAWN_SECONDS = 0.05
     attempt.LOOKUPS = (timedelta(seconds=0.1), timedelta(seconds=0.3), timedelta(seconds=0.6))
+    outbox.RESENDS = (timedelta(seconds=2.5),)
+    channel.CLOCK_SKEW = timedelta(seconds=1.2)  # Twilio's times are cut to whole seconds
+    reconcile.SETTLED = reconcile.OVERLAP = timedelta(0)
     delay = backoff.Backoff.delay
     backoff.Backoff.delay = lambda self, failures: delay(self, failures) / 20  # type: ignore[method-assign]
 
@@ -318,5 +323,5 @@ def _execute(statements: Sequence[str]) -> None:
 def _prepare() -> None:
     call_command("setup")
     workspace = Workspace.objects.get()
-    for word in WORDS:
+    for word in (*WORDS, LONG):
         KnowledgeEntry.objects.create(workspace=workspace, title=word, body=knowledge_of(word))

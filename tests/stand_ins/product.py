@@ -87,6 +87,11 @@ class Product:
         if "web" in names:
             eventually(self._answers, within=20)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether web finds everything that it needs."""
+        return httpx.get(f"{self.base_url}/readyz", timeout=5, trust_env=False).is_success
+
     def kill(self, *names: str) -> None:
         """SIGKILL the process with all its children, as a lost machine would."""
         for name in names:
