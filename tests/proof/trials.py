@@ -39,7 +39,7 @@ class Trial:
 
 def a_crowd_writes(stage: Stage, run: Run) -> None:
     """Many webhooks at once, each of them several times."""
-    for word in WORDS:
+    for word in WORDS[:4]:
         stage.twin.write(run.contact, word)
 
 
