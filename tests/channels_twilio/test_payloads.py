@@ -171,25 +171,8 @@ def test_only_a_number_is_one_of_our_ids(carried, message_id):
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 names = st.one_of(
     text,
-    st.sampled_from(
-        [
-            "Body",
-            "NumMedia",
-            "MediaUrl0",
-            "MediaContentType0",
-            "MessageType",
-            "ProfileName",
-            "Latitude",
-            "ButtonText",
-            "ListId",
-            "ReferralNumMedia",
-            "OriginalRepliedMessageSid",
-            "Forwarded",
-            "OptOutType",
-            "MessagingServiceSid",
-            "WaId",
-        ]
-    ),
+    st.sampled_from(["Body", "NumMedia", "MediaUrl0", "MediaContentType0", "MessageType", "ProfileName", "ListId"]),
+    st.sampled_from(["OriginalRepliedMessageSid", "Forwarded", "OptOutType", "MessagingServiceSid", "Latitude"]),
 )
 
 
