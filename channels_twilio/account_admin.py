@@ -73,8 +73,9 @@ class SenderForm(forms.ModelForm):  # type: ignore[type-arg]
         model = TwilioSender
         fields = ("messaging_service_sid",)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, account: TwilioAccount, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.account = account
         if self.instance.pk:
             for name in ("medium", "address"):
                 self.fields[name].initial = getattr(self.instance.channel_account, name)
@@ -83,7 +84,7 @@ class SenderForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
         taken = TwilioSender.objects.exclude(pk=self.instance.pk).filter(
-            channel_account__workspace=self.instance.account.workspace_id,
+            channel_account__workspace=self.account.workspace_id,
             channel_account__medium=given.get("medium", ""),
             channel_account__address=given.get("address", ""),
         )
@@ -94,7 +95,7 @@ class SenderForm(forms.ModelForm):  # type: ignore[type-arg]
     def save(self, commit: bool = True) -> TwilioSender:
         if not self.instance.pk:
             self.instance.channel_account, _created = ChannelAccount.objects.get_or_create(
-                workspace_id=self.instance.account.workspace_id,
+                workspace_id=self.account.workspace_id,
                 channel=CHANNEL,
                 medium=self.cleaned_data["medium"],
                 address=self.cleaned_data["address"],
@@ -103,9 +104,16 @@ class SenderForm(forms.ModelForm):  # type: ignore[type-arg]
         return sender
 
 
+class SenderFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        """The account too: while it is being added, its senders cannot look it up."""
+        return super().get_form_kwargs(index) | {"account": self.instance}
+
+
 class SenderInline(TabularInline):
     model = TwilioSender
     form = SenderForm
+    formset = SenderFormSet
     fields = ("medium", "address", "messaging_service_sid")
     extra = 1
     can_delete = False  # what was said with it stays; a number is moved by its own page

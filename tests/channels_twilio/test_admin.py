@@ -142,6 +142,14 @@ def test_a_sender_is_entered_with_its_account(operator, account):
     assert (entered.channel_account.workspace, entered.channel_account.channel) == (account.workspace, "twilio")
 
 
+def test_an_account_is_entered_with_its_first_sender_in_one_step(operator, workspace):
+    form = {"workspace": workspace.pk, "account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN} | NO_SENDERS
+    response = operator.post(reverse(f"{ACCOUNTS}_add"), form | sender("sms", "+15550100002"))
+    assert response.status_code == 302, response.context["errors"]
+    entered = TwilioSender.objects.get()
+    assert (entered.account.account_sid, entered.channel_account.workspace) == (ACCOUNT_SID, workspace)
+
+
 @pytest.mark.parametrize("address", ["+15550100002", "whatsapp:+15550100009", "5550100009"])
 def test_a_number_that_is_taken_or_none_is_not_entered(operator, account, sms, address):
     form = {"workspace": account.workspace_id, "account_sid": ACCOUNT_SID} | NO_SENDERS
