@@ -12,8 +12,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
+from conversations.secrets import Sealed
+
 from .models import TwilioAccount
-from .secrets import Sealed
 
 ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")
 

@@ -8,8 +8,9 @@ from typing import Any
 from django.conf import settings
 from twilio.rest import Client
 
+from conversations.secrets import Sealed
+
 from .models import TwilioAccount
-from .secrets import Sealed
 from .transport import Transport
 
 

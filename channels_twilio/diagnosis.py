@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from conversations.secrets import Sealed
+
 from .models import QuarantinedRequest, TwilioAccount
 from .quarantine import as_request
-from .secrets import Sealed
 from .signature import SignedRequest, secrets_of, with_and_without_port
 
 

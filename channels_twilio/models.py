@@ -6,8 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from conversations.models import ChannelAccount, Workspace
-
-from .secrets import EncryptedTextField
+from conversations.secrets import EncryptedTextField
 
 CHANNEL = "twilio"  # our key in settings.CHANNELS
 

@@ -16,8 +16,9 @@ from urllib.parse import quote, urlsplit
 from django.conf import settings
 from django.http import HttpRequest, QueryDict
 
+from conversations.secrets import Sealed
+
 from .models import TwilioAccount
-from .secrets import Sealed
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}  # Twilio's names, hashlib's

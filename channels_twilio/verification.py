@@ -8,9 +8,10 @@ import httpx
 from django.utils.translation import gettext as _
 from twilio.base.exceptions import TwilioRestException, TwilioServiceException
 
+from conversations.secrets import Sealed
+
 from .client import Credentials, client
 from .models import TwilioAccount
-from .secrets import Sealed
 from .transport import Transport
 
 TIMEOUT_SECONDS = 5.0

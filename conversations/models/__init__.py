@@ -1,8 +1,9 @@
 """What is kept of a conversation. Provider words stay out: an address has a medium, a message has a kind."""
 
-from .contact import Contact
-from .conversation import OPEN_STATES, Conversation, Event, State
-from .knowledge import KnowledgeEntry
+from .assistant import Assistant, HttpTool, Usage
+from .contact import Contact, Fact
+from .conversation import OPEN_STATES, Conversation, Event, Note, State
+from .knowledge import Document, KnowledgeEntry
 from .message import (
     Author,
     DeliveryStatus,
@@ -12,25 +13,42 @@ from .message import (
     Message,
     Outcome,
 )
-from .workspace import ChannelAccount, Medium, Template, UnknownSends, Workspace
+from .outside import Erasure, IdempotencyKey, Webhook, WebhookDelivery
+from .people import ApiToken, CannedReply, Membership, Role
+from .workspace import BusinessHours, ChannelAccount, Medium, Template, UnknownSends, Workspace
 
 __all__ = [
     "OPEN_STATES",
+    "ApiToken",
+    "Assistant",
     "Author",
+    "BusinessHours",
+    "CannedReply",
     "ChannelAccount",
     "Contact",
     "Conversation",
     "DeliveryStatus",
     "Direction",
+    "Document",
+    "Erasure",
     "Event",
+    "Fact",
+    "HttpTool",
+    "IdempotencyKey",
     "KnowledgeEntry",
     "Media",
     "MediaState",
     "Medium",
+    "Membership",
     "Message",
+    "Note",
     "Outcome",
+    "Role",
     "State",
     "Template",
     "UnknownSends",
+    "Usage",
+    "Webhook",
+    "WebhookDelivery",
     "Workspace",
 ]

@@ -27,3 +27,20 @@ class Contact(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.address
+
+
+class Fact(models.Model):
+    """Something that is remembered about a contact."""
+
+    contact = models.ForeignKey(Contact, models.CASCADE, related_name="facts", verbose_name=_("contact"))
+    name = models.CharField(_("name"), max_length=100)
+    value = models.CharField(_("value"), max_length=500)
+    updated_at = models.DateTimeField(_("updated at"))
+
+    class Meta:
+        verbose_name = _("fact")
+        verbose_name_plural = _("facts")
+        constraints = [models.UniqueConstraint(fields=["contact", "name"], name="one_fact_per_name")]
+
+    def __str__(self) -> str:
+        return self.name

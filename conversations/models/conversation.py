@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -65,6 +66,19 @@ class Conversation(models.Model):
     last_message_at = models.DateTimeField(_("last message at"))
     last_inbound_at = models.DateTimeField(_("contact's last message at"), null=True)
     closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
+    assigned_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("assigned to"),
+    )
+    waiting_since = models.DateTimeField(
+        _("waiting since"), null=True, blank=True, help_text=_("for a person; empty: for none")
+    )
+    summary = models.TextField(_("summary"), blank=True, help_text=_("of what the assistant is no longer shown"))
+    summarised_seq = models.PositiveIntegerField(_("summarised up to"), default=0)
 
     class Meta:
         verbose_name = _("conversation")
@@ -83,6 +97,12 @@ class Conversation(models.Model):
                 name="conversation_quiet",
             ),
             models.Index(fields=["workspace", "-last_message_at"], name="conversation_recent"),
+            models.Index(
+                fields=["workspace", "waiting_since"],
+                condition=Q(waiting_since__isnull=False),
+                name="conversation_waiting",
+            ),
+            models.Index(fields=["closed_at"], condition=Q(closed_at__isnull=False), name="conversation_closed"),
         ]
 
     def __str__(self) -> str:
@@ -122,3 +142,22 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.from_state} → {self.to_state}"
+
+
+class Note(models.Model):
+    """What operators tell each other about a conversation. The contact and the assistant never see it."""
+
+    conversation = models.ForeignKey(Conversation, models.CASCADE, related_name="notes", verbose_name=_("conversation"))
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("author")
+    )
+    text = models.TextField(_("text"))
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("note")
+        verbose_name_plural = _("notes")
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.conversation_id} #{self.pk}"

@@ -5,7 +5,10 @@ from __future__ import annotations
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
+
+from queueing.cadence import validate_time_zone
 
 
 def languages() -> list[tuple[str, str]]:
@@ -28,6 +31,7 @@ class Workspace(models.Model):
     locale = models.CharField(
         _("language"), max_length=10, default="en", choices=languages, help_text=_("in which contacts are written to")
     )
+    time_zone = models.CharField(_("time zone"), max_length=50, default="UTC", validators=[validate_time_zone])
     unknown_sends = models.CharField(
         _("when it is not known whether a message was sent"),
         max_length=10,
@@ -45,7 +49,59 @@ class Workspace(models.Model):
         help_text=_("sent in place of an answer that WhatsApp would refuse; without one, a person decides"),
     )
     media_days = models.PositiveSmallIntegerField(_("days that files are kept"), default=90, help_text=_("0: for ever"))
-    instructions = models.TextField(_("instructions for the assistant"), blank=True)
+    retention_days = models.PositiveSmallIntegerField(
+        _("days that closed conversations are kept"), default=0, help_text=_("0: for ever")
+    )
+    instructions = models.TextField(
+        _("instructions for the assistant"), blank=True, help_text=_("for every assistant of the workspace")
+    )
+    assistant = models.ForeignKey(
+        "Assistant", models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("assistant")
+    )
+    after_hours_assistant = models.ForeignKey(
+        "Assistant",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("assistant outside business hours"),
+    )
+    after_hours_message = models.TextField(
+        _("message outside business hours"),
+        blank=True,
+        help_text=_("sent once in a while in place of an answer, where no other assistant answers then"),
+    )
+    closing_words = models.TextField(
+        _("closing words"),
+        blank=True,
+        default="tchau\nencerrar\nbye\ngoodbye",
+        help_text=_("one in each line; a message that is nothing else ends the conversation"),
+    )
+    nudge = models.TextField(
+        _("nudge"), blank=True, help_text=_("sent once when a conversation goes idle, within 24 hours; empty: none")
+    )
+    last_word = models.TextField(
+        _("last word"), blank=True, help_text=_("sent when a conversation expires, within 24 hours; empty: none")
+    )
+    handoff_words = models.TextField(
+        _("words that ask for a person"),
+        blank=True,
+        default="atendente\nhumano\nagent\nhuman",
+        help_text=_("one in each line; a message that is nothing else gives the conversation to a person"),
+    )
+    budget = models.DecimalField(
+        _("budget for a month (USD)"),
+        max_digits=10,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text=_("what models may cost; once it is used up, people answer. Empty: no limit"),
+    )
+    longest_exchange = models.PositiveSmallIntegerField(
+        _("answers without a pause"),
+        default=30,
+        help_text=_("of the assistant in ten minutes of one conversation; after so many a person looks: is it a bot?"),
+    )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:
@@ -73,6 +129,15 @@ class ChannelAccount(models.Model):
     medium = models.CharField(_("medium"), max_length=20, choices=Medium.choices)
     address = models.CharField(_("address"), max_length=100)
     name = models.CharField(_("name"), max_length=100, blank=True)
+    assistant = models.ForeignKey(
+        "Assistant",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("assistant"),
+        help_text=_("empty: the workspace's"),
+    )
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True, editable=False)
     paused_reason = models.CharField(_("paused because"), max_length=300, blank=True, editable=False)
     messages_per_second = models.FloatField(
@@ -126,3 +191,20 @@ class Template(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.language})"
+
+
+class BusinessHours(models.Model):
+    """A span of a weekday in which people are there, by the workspace's clock. None at all: always."""
+
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="hours", verbose_name=_("workspace"))
+    weekday = models.PositiveSmallIntegerField(_("weekday"), choices=list(WEEKDAYS.items()))
+    opens = models.TimeField(_("opens"))
+    closes = models.TimeField(_("closes"), help_text=_("on the same day; 00:00 is midnight"))
+
+    class Meta:
+        verbose_name = _("business hours")
+        verbose_name_plural = _("business hours")
+        ordering = ["weekday", "opens"]
+
+    def __str__(self) -> str:
+        return f"{self.get_weekday_display()} {self.opens:%H:%M} to {self.closes:%H:%M}"

@@ -10,7 +10,7 @@ from django.core.management import CommandError
 from django.core.management.base import BaseCommand
 from django.db import models, transaction
 
-from channels_twilio.secrets import EncryptedTextField, Sealed
+from conversations.secrets import EncryptedTextField, Sealed
 
 BATCH = 100  # rows that are locked at a time
 
