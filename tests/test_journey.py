@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -45,20 +46,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_product(
     installed: Path, model: OpenAIServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Product]]:
-    products: list[Product] = []
+    ends = ExitStack()  # of all of them, also when the requests of one are complained of
 
     def make(**env: str) -> Product:
         directory = tmp_path_factory.mktemp("product")
         shutil.copytree(installed, directory, dirs_exist_ok=True)
         assistant = {"AI_MODEL": "openai:test", "OPENAI_API_KEY": "test", "OPENAI_BASE_URL": model.base_url}
         product = Product(directory, **assistant, **env)
-        products.append(product)
+        ends.push(product)
         product.start_twin(window_hours=0)  # of what post_signed brings past it, the twin knows nothing
         return product
 
-    yield make
-    for product in products:
-        product.__exit__()
+    with ends:
+        yield make
 
 
 @pytest.fixture(scope="module")
