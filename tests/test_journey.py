@@ -220,7 +220,7 @@ def test_everything_is_killed_and_nothing_is_lost(make_product: Callable[..., Pr
     product.kill("web", "worker", "scheduler")
     assert {outcome for contact in mine for outcome in outcomes(product, contact)} >= {"waiting"}
     product.start("web", "worker", "scheduler")
-    eventually(lambda: all(answers(product, contact) for contact in mine), within=LEASE + 25)
+    eventually(lambda: all(answers(product, contact) for contact in mine), within=LEASE + 60)
     time.sleep(1.5)
     assert [len(answers(product, contact)) for contact in mine] == [1] * 12
     assert [outcomes(product, contact) for contact in mine] == [["answered"]] * 12
