@@ -91,7 +91,7 @@ def test_files_are_found_too(account, twin):
     run(account)
     found = Message.objects.get()
     assert found.kind == "image"
-    files = list(found.media.values_list("position", "content_type"))
+    files = list(found.media.order_by("position").values_list("position", "content_type"))
     assert files == [(0, "image/png"), (1, "text/vcard")]
     prefix = f"{twin.base_url}/2010-04-01/Accounts/{ACCOUNT_SID}/Messages/{sid}/Media/ME"
     assert all(
