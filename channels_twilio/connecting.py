@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from django.utils.translation import gettext_noop
+
 from conversations.models import ChannelAccount, Medium, Workspace
 
 from .models import CHANNEL, TwilioAccount, TwilioSender
@@ -20,17 +22,17 @@ def parse_sender(text: str) -> tuple[Medium, str]:
 
 
 def connect_account(workspace: Workspace, account_sid: str, auth_token: str) -> tuple[TwilioAccount, str]:
-    """The account, and what was done: `connected`, `token changed`, or nothing."""
+    """The account, and what was done, as an English msgid: `connected`, `token changed`, or nothing."""
     account, created = TwilioAccount.objects.get_or_create(
         account_sid=account_sid, defaults={"workspace": workspace, "auth_token": auth_token}
     )
     if created:
-        return account, "connected"
+        return account, gettext_noop("connected")
     if account.auth_token == auth_token:
         return account, ""
     account.auth_token = auth_token  # also where the stored one cannot be read, after a change of SECRET_KEY
     account.save(update_fields=["auth_token"])
-    return account, "token changed"
+    return account, gettext_noop("token changed")
 
 
 def connect_sender(account: TwilioAccount, medium: Medium, address: str, service_sid: str = "") -> TwilioSender | None:

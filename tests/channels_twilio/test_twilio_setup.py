@@ -128,7 +128,7 @@ def test_an_answer_in_the_middle_that_is_none_ends_it_with_words(twilio):
     [
         ("TWILIO_AUTH_TOKEN", "", "TWILIO_AUTH_TOKEN"),
         ("TWILIO_ACCOUNT_SID", "", "TWILIO_ACCOUNT_SID"),
-        ("TWILIO_FROM", ["+1 555"], "neither whatsapp"),
+        ("TWILIO_FROM", ["+1 555"], "is not a sender"),
     ],
 )
 def test_what_is_missing_is_said_before_anything_is_asked(twilio, settings, name, value, words):

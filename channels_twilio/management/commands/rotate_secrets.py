@@ -9,6 +9,7 @@ from django.apps import apps
 from django.core.management import CommandError
 from django.core.management.base import BaseCommand
 from django.db import models, transaction
+from django.utils.translation import gettext as _
 
 from conversations.secrets import EncryptedTextField, Sealed
 
@@ -33,13 +34,13 @@ class Command(BaseCommand):
                         # Written back, a secret is encrypted anew, and one that no key opens stays as it is.
                         model._base_manager.filter(pk=row.pk).update(**values)
                         done += sum(bool(value) for value in values.values())
-        self.stdout.write(f"{done} secrets are encrypted with SECRET_KEY.")
+        self.stdout.write(_("{count} secrets are encrypted with SECRET_KEY.").format(count=done))
         if sealed:
-            lines = "\n".join(sealed)
-            raise CommandError(
-                f"No key opens these. They were left as they are; add their key to SECRET_KEY_FALLBACKS, or enter "
-                f"them anew:\n{lines}"
+            words = _(
+                "No key opens these. They were left as they are; add their key to SECRET_KEY_FALLBACKS, or enter "
+                "them anew:"
             )
+            raise CommandError("\n".join([words, *sealed]))
 
 
 def encrypted_fields() -> Iterator[tuple[type[models.Model], list[str]]]:

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management import CommandError
 from django.core.management.base import BaseCommand
 from django.db import connection, transaction
+from django.utils.translation import gettext as _
 from twilio.base.exceptions import TwilioException
 
 from channels_twilio.client import Credentials, client
@@ -46,14 +47,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         account = self._account(options)
-        try:
-            senders = {parse_sender(text) for text in options["sender"] or settings.TWILIO_FROM}
-        except ValueError as error:
-            raise CommandError(f"{error}.") from None
+        senders = {_sender(text) for text in options["sender"] or settings.TWILIO_FROM}
         connection.close()  # it would be held while Twilio is asked
         if found := problems(account):
             raise CommandError("\n".join(found))
-        self.stdout.write(f"Twilio account {account.account_sid}: Twilio accepts its credentials.")
+        self.stdout.write(_("Twilio account {account}: Twilio accepts its credentials.").format(account=account))
         api = client(Credentials.of(account), Transport(timeout=TIMEOUT_SECONDS))
         try:
             known = list(numbers(api))
@@ -63,17 +61,19 @@ class Command(BaseCommand):
             self._webhooks(api, known, senders, options)
         except (TwilioException, httpx.TransportError) as error:
             # Its text may quote what was sent.
-            raise CommandError(f"Twilio did not do it: {type(error).__name__} {getattr(error, 'code', '')}") from None
+            known_by = f"{type(error).__name__} {getattr(error, 'code', '')}"
+            raise CommandError(_("Twilio did not do it: {error}").format(error=known_by)) from None
 
     def _account(self, options: dict[str, Any]) -> TwilioAccount:
         """As it will be; nothing is saved yet."""
         sid = options["account_sid"]
-        token = getpass("Auth token: ") if options["ask_token"] else settings.TWILIO_AUTH_TOKEN
+        token = getpass(_("Auth token: ")) if options["ask_token"] else settings.TWILIO_AUTH_TOKEN
         workspace = Workspace.objects.filter(slug=options["workspace"]).first()
         if not sid or not token:
-            raise CommandError("Set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or use --account-sid and --ask-token.")
+            raise CommandError(_("Set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN, or use --account-sid and --ask-token."))
         if workspace is None:
-            raise CommandError(f"There is no workspace {options['workspace']!r}: `manage.py setup` makes `default`.")
+            words = _("There is no workspace “{slug}”: `manage.py setup` makes “default”.")
+            raise CommandError(words.format(slug=options["workspace"]))
         account = TwilioAccount.objects.filter(account_sid=sid).first() or TwilioAccount(account_sid=sid)
         account.workspace, account.auth_token = account.workspace if account.pk else workspace, token
         return account
@@ -84,38 +84,52 @@ class Command(BaseCommand):
         with transaction.atomic():
             stored, done = connect_account(account.workspace, account.account_sid, account.auth_token)
             if done:
-                self.stdout.write(f"Twilio account {stored}: {done}.")
+                self.stdout.write(_("Twilio account {account}: {done}.").format(account=stored, done=_(done)))
             for medium, address in sorted(senders):
                 if sender := connect_sender(stored, medium, address, options["messaging_service"]):
-                    self.stdout.write(f"Sender {sender.channel_account}: connected.")
+                    self.stdout.write(_("Sender {sender}: connected.").format(sender=sender.channel_account))
 
     def _offer(self, known: list[Number], senders: set[tuple[Medium, str]]) -> None:
         for number in known:
             if (number.medium, number.address) not in senders:
-                self.stdout.write(f"Not connected; add --sender {to_address(number.medium, number.address)} or --all")
+                words = _("Not connected; add --sender {sender} or --all")
+                self.stdout.write(words.format(sender=to_address(number.medium, number.address)))
 
     def _webhooks(
         self, api: Any, known: list[Number], senders: set[tuple[Medium, str]], options: dict[str, Any]
     ) -> None:
-        self.stdout.write(
-            f"\nWebhooks, all with POST:\n  a message comes in  {inbound_url()}\n  fallback            {inbound_url()}"
-            f"\n  status callback     {status_url()}\n"
-        )
+        self.stdout.write("\n" + _("Webhooks, all with POST:"))
+        for name, url in (
+            (_("when a message comes in"), inbound_url()),
+            (_("when that fails (fallback)"), inbound_url()),
+            (_("status callback"), status_url()),
+        ):
+            self.stdout.write(f"  {name}: {url}")
+        self.stdout.write("")
         if not options["set_webhooks"]:
             return
-        would = "would be set" if options["dry_run"] else "set"
+        would = _("{sender}: would be set.") if options["dry_run"] else _("{sender}: set.")
         mine = [number for number in known if (number.medium, number.address) in senders]
         for number in mine:
             if not number.is_set and not options["dry_run"]:
                 set_webhooks(api, number)
-            said = "already right" if number.is_set else would
-            self.stdout.write(f"{to_address(number.medium, number.address)}: {said}.")
+            said = _("{sender}: already right.") if number.is_set else would
+            self.stdout.write(said.format(sender=to_address(number.medium, number.address)))
         if service := options["messaging_service"]:
             if not options["dry_run"]:
                 set_service_webhooks(api, service)
-            self.stdout.write(f"{service}: {would}.")
+            self.stdout.write(would.format(sender=service))
+        by_hand = _(
+            "{sender}: no number of this account that the API can change (a short code, or WhatsApp's sandbox). "
+            "Paste the URLs into Twilio's console."
+        )
         for medium, address in sorted(senders - {(number.medium, number.address) for number in mine}):
-            self.stdout.write(
-                f"{to_address(medium, address)}: no number of this account that the API can change (a short code, or "
-                "WhatsApp's sandbox). Paste the URLs into Twilio's console."
-            )
+            self.stdout.write(by_hand.format(sender=to_address(medium, address)))
+
+
+def _sender(text: str) -> tuple[Medium, str]:
+    try:
+        return parse_sender(text)
+    except ValueError:
+        words = _("“{text}” is not a sender: write whatsapp:+14155238886 or +15005550006.")
+        raise CommandError(words.format(text=text)) from None
