@@ -464,6 +464,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'media',
                 'verbose_name_plural': 'media',
+                'ordering': ['position'],
                 'indexes': [models.Index(condition=models.Q(('state', 'stored')), fields=['stored_at'], name='media_stored')],
                 'constraints': [models.UniqueConstraint(fields=('message', 'position'), name='one_media_per_position')],
             },

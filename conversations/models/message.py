@@ -168,6 +168,7 @@ class Media(models.Model):
     class Meta:
         verbose_name = _("media")
         verbose_name_plural = _("media")
+        ordering = ["position"]
         constraints = [models.UniqueConstraint(fields=["message", "position"], name="one_media_per_position")]
         indexes = [
             models.Index(fields=["stored_at"], condition=Q(state="stored"), name="media_stored"),
