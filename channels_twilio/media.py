@@ -11,10 +11,10 @@ from django.conf import settings
 from django.utils.translation import gettext_noop
 
 from conversations.channels import FileLater, FileMissing, FileRefused
+from conversations.pinned import Forbidden, PinnedTransport
 from queueing import event_loop
 
 from .client import Credentials
-from .pinned import Forbidden, PinnedTransport
 
 API = "https://api.twilio.com"
 # Where Twilio's API sends its clients on to, with the paths that are Twilio's there: the last host serves everybody.

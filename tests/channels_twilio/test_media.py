@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from channels_twilio import media, pinned
+from channels_twilio import media
 from channels_twilio.client import Credentials
+from conversations import pinned
 from conversations.channels import FileLater, FileMissing, FileRefused
 from tests.stand_ins.site import answer, endless, redirect, site, trickle
 
