@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_noop
 
-from . import lifecycle, suppression
+from . import after_hours, handoff, lifecycle, phrases, suppression
 from .media import fetch_later
 from .models import (
     OPEN_STATES,
@@ -42,6 +42,13 @@ REASONS = {
     Keyword.START: gettext_noop("wants messages again"),
     Keyword.HELP: gettext_noop("wants to know how this works"),
 }
+
+
+class Wish(StrEnum):
+    """What a message asks for that is nothing but one of the workspace's own phrases."""
+
+    END = "end"
+    PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +90,9 @@ def receive(inbound: InboundMessage, *, account: ChannelAccount, now: datetime) 
             contact = _contact(inbound, account, now)
             conversation = _conversation(contact, account, now)
             _heed(inbound, conversation, now)
-            message = _store(inbound, conversation, contact, now)
-            if message.outcome == Outcome.WAITING:
-                answer_later(conversation, correlation_id=inbound.external_id)
-            if conversation.state == State.IDLE:
-                lifecycle.move(
-                    conversation, State.IN_PROGRESS, actor="contact", reason=gettext_noop("wrote again"), now=now
-                )
+            wish = _wish(inbound, account)
+            message = _store(inbound, conversation, contact, wish, now)
+            _follow(message, conversation, wish, now)
     except IntegrityError:
         if stored := _stored(inbound, account):  # the same message, delivered twice at once: the other one won
             _enrich(stored, inbound)
@@ -171,12 +174,23 @@ def _conversation(contact: Contact, account: ChannelAccount, now: datetime) -> C
             }
         )
     )
-    conversation.channel_account, conversation.contact = account, contact  # known, so not read again
+    # Known, so not read again.
+    conversation.channel_account, conversation.contact, conversation.workspace = account, contact, account.workspace
     return conversation
 
 
-def _store(inbound: InboundMessage, conversation: Conversation, contact: Contact, now: datetime) -> Message:
-    outcome, reason = _outcome(inbound, conversation, contact)
+def _wish(inbound: InboundMessage, account: ChannelAccount) -> Wish | None:
+    if inbound.keyword or inbound.media:
+        return None
+    if phrases.is_one_of(inbound.text, account.workspace.closing_words):
+        return Wish.END
+    return Wish.PERSON if phrases.is_one_of(inbound.text, account.workspace.handoff_words) else None
+
+
+def _store(
+    inbound: InboundMessage, conversation: Conversation, contact: Contact, wish: Wish | None, now: datetime
+) -> Message:
+    outcome, reason = _outcome(inbound, conversation, contact, wish)
     message = Message.objects.create(
         conversation=conversation,
         channel_account_id=conversation.channel_account_id,
@@ -203,12 +217,32 @@ def _store(inbound: InboundMessage, conversation: Conversation, contact: Contact
     return message
 
 
-def _outcome(inbound: InboundMessage, conversation: Conversation, contact: Contact) -> tuple[Outcome, str]:
+def _outcome(
+    inbound: InboundMessage, conversation: Conversation, contact: Contact, wish: Wish | None
+) -> tuple[Outcome, str]:
     """What becomes of the message, as far as that is certain when it comes in."""
     if inbound.keyword:
         return Outcome.SUPPRESSED, REASONS[inbound.keyword]
+    if wish == Wish.END:
+        return Outcome.SUPPRESSED, lifecycle.ENDED_BY_CONTACT
     if contact.opted_out_at:
         return Outcome.SUPPRESSED, gettext_noop("the contact has opted out")
     if conversation.state == State.HUMAN:
         return Outcome.HUMAN, gettext_noop("the conversation is with a person")
     return Outcome.WAITING, ""
+
+
+def _follow(message: Message, conversation: Conversation, wish: Wish | None, now: datetime) -> None:
+    """What the message sets going: an answer, an end, or a person."""
+    if wish == Wish.END:
+        lifecycle.move(conversation, State.CLOSED_BY_CONTACT, actor="contact", reason=gettext_noop("goodbye"), now=now)
+        return
+    if conversation.state == State.IDLE:
+        lifecycle.move(conversation, State.IN_PROGRESS, actor="contact", reason=gettext_noop("wrote again"), now=now)
+    if message.outcome == Outcome.SUPPRESSED:
+        return
+    if wish == Wish.PERSON and conversation.state != State.HUMAN:
+        handoff.hand_over(conversation, actor="contact", reason=gettext_noop("asked for a person"), now=now)
+    after_hours.take_over(conversation, now=now)
+    if conversation.state != State.HUMAN:
+        answer_later(conversation, correlation_id=message.external_id)

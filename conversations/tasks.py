@@ -1,10 +1,10 @@
 """The tasks of this app, each declared at its handler. The queue imports this file to learn of them."""
 
-from .lifecycle import process_expired, process_idle
 from .media import fetch_media, give_up_media
 from .media_retention import prune_media
 from .outbox import deliver_message, give_up_delivery
 from .responder import give_up_answering, process_ai_response
+from .silence import process_expired, process_idle
 from .transcription import give_up_transcription, transcribe_media
 
 __all__ = [

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from conversations import lifecycle
-from conversations.lifecycle import process_expired, process_idle
+from conversations import lifecycle, silence
 from conversations.models import Conversation, Message, Outcome, State
+from conversations.silence import process_expired, process_idle
 from queueing.models import Job
 
 Write = Callable[..., Message]
@@ -69,7 +69,7 @@ def test_a_message_that_nobody_answered_is_accounted_for_when_its_conversation_e
 def test_more_than_one_batch_is_moved_and_running_again_changes_nothing(
     write: Write, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "BATCH", 2)
+    monkeypatch.setattr(silence, "BATCH", 2)
     for number in range(5):
         write("hello", sender=f"+1555010777{number}")
     Job.objects.all().delete()
