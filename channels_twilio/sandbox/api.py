@@ -8,6 +8,8 @@ import re
 import time
 from datetime import UTC, datetime, timedelta
 
+from . import numbers
+from .addresses import is_whatsapp
 from .content import TEMPLATES, content_json, find
 from .errors import TwilioError, not_found
 from .records import Media, Message
@@ -108,12 +110,39 @@ def fetch_account(twin: Twin, request: Request, account_sid: str) -> Response:
 
 def list_content(twin: Twin, request: Request) -> Response:
     contents = [content_json(template, twin.account.sid, twin.base_url) for template in TEMPLATES]
-    meta = {"key": "contents", "page": 0, "page_size": 50, "next_page_url": None, "previous_page_url": None}
-    return as_json({"contents": contents, "meta": meta})
+    return as_json({"contents": contents, "meta": _meta("contents")})
 
 
 def fetch_content(twin: Twin, request: Request, sid: str) -> Response:
     return as_json(content_json(find(sid), twin.account.sid, twin.base_url))
+
+
+def list_phones(twin: Twin, request: Request, account_sid: str) -> Response:
+    records = [numbers.phone_json(number, account_sid) for number in twin.numbers if not is_whatsapp(number.address)]
+    page = page_json(request.path, request.query, "incoming_phone_numbers", records, page=0, size=50, more=False)
+    return as_json(page)
+
+
+def change_phone(twin: Twin, request: Request, account_sid: str, sid: str) -> Response:
+    number = numbers.find(twin.numbers, sid)
+    numbers.change_phone(number, request.form)
+    return as_json(numbers.phone_json(number, account_sid))
+
+
+def list_senders(twin: Twin, request: Request) -> Response:
+    senders = [numbers.sender_json(number, twin.base_url) for number in twin.numbers if is_whatsapp(number.address)]
+    return as_json({"senders": senders, "meta": _meta("senders")})
+
+
+def change_sender(twin: Twin, request: Request, sid: str) -> Response:
+    number = numbers.find(twin.numbers, sid)
+    numbers.change_sender(number, request.body)
+    return as_json(numbers.sender_json(number, twin.base_url), status=202)
+
+
+def _meta(key: str) -> dict[str, object]:
+    """Of the one page that there is, where Twilio's newer resources tell it."""
+    return {"key": key, "page": 0, "page_size": 50, "next_page_url": None, "previous_page_url": None}
 
 
 def _message(twin: Twin, request: Request, sid: str) -> Message:
@@ -143,6 +172,10 @@ ROUTES = [
     Route("GET", re.compile(_MEDIA), fetch_media, "media"),
     Route("GET", re.compile(r"/mms/(?P<media_sid>\w+)/(?P<key>\w+)"), fetch_media_content, "media", open=True),
     Route("GET", re.compile(_ACCOUNT + r"\.json"), fetch_account, "fetch"),
+    Route("GET", re.compile(_ACCOUNT + r"/IncomingPhoneNumbers\.json"), list_phones, "fetch"),
+    Route("POST", re.compile(_ACCOUNT + r"/IncomingPhoneNumbers/(?P<sid>PN\w+)\.json"), change_phone, "fetch"),
+    Route("GET", re.compile(r"/v2/Channels/Senders"), list_senders, "fetch"),
+    Route("POST", re.compile(r"/v2/Channels/Senders/(?P<sid>XE\w+)"), change_sender, "fetch"),
     Route("GET", re.compile(r"/v1/Content"), list_content, "content"),
     Route("GET", re.compile(r"/v1/Content/(?P<sid>\w+)"), fetch_content, "content"),
     Route("POST", re.compile(r"/v2/Indicators/Typing\.json"), show_typing, "typing"),

@@ -155,11 +155,19 @@ def _handle(twin: Twin, request: Request, route: Route) -> Response:
 
 
 def _check_credentials(twin: Twin, request: Request) -> None:
-    expected = base64.b64encode(f"{twin.account.sid}:{twin.account.auth_token}".encode()).decode()
-    if not hmac.compare_digest(request.authorization.encode(), f"Basic {expected}".encode()):
+    if not any(
+        hmac.compare_digest(request.authorization.encode(), _basic(*credentials))
+        for credentials in ((twin.account.sid, twin.account.auth_token), twin.account.api_key)
+        if credentials
+    ):
         raise unauthorised()
-    if request.path.startswith("/2010-04-01/Accounts/") and request.path.split("/")[3] != twin.account.sid:
+    account = request.path.removeprefix("/2010-04-01/Accounts/")
+    if account != request.path and account.removesuffix(".json").partition("/")[0] != twin.account.sid:
         raise not_found(request.path)
+
+
+def _basic(username: str, password: str) -> bytes:
+    return b"Basic " + base64.b64encode(f"{username}:{password}".encode())
 
 
 def _refuse(error: TwilioError) -> Response:

@@ -16,6 +16,7 @@ from .callbacks import Callbacks
 from .errors import TwilioError, not_found
 from .faults import Faults
 from .journal import Journal
+from .numbers import Number
 from .records import Media, Message
 from .sending import read_order
 from .webhooks import Webhooks
@@ -33,6 +34,7 @@ class Account:
         senders: the addresses that it owns.
         inbound_url: where messages from contacts are posted; may carry connection overrides in its fragment.
         fallback_url: what is called when that fails, or empty.
+        api_key: SID and secret of a key that opens the API as the token does, but signs nothing; or None.
     """
 
     sid: str
@@ -40,6 +42,7 @@ class Account:
     senders: tuple[str, ...]
     inbound_url: str
     fallback_url: str
+    api_key: tuple[str, str] | None = None
 
 
 class Twin:
@@ -55,6 +58,7 @@ class Twin:
         self, account: Account, journal: Journal, faults: Faults, *, base_url: str, pace: float, window: float
     ) -> None:
         self.account, self.journal, self.faults, self.base_url = account, journal, faults, base_url
+        self.numbers = [Number(address, account.inbound_url, account.fallback_url) for address in account.senders]
         self._agenda = Agenda()
         self._webhooks = Webhooks(account.auth_token, journal)
         self._callbacks = Callbacks(
@@ -170,6 +174,7 @@ class Twin:
                 message, media, name=name, account_sid=self.account.sid, base_url=self.base_url, extra=extra
             )
         )
+        number = next(number for number in self.numbers if number.address == message.recipient)
         fault = self.faults.draw("inbound", message.sender)
         copies, delay = 1, 0.0
         if fault:
@@ -179,9 +184,9 @@ class Twin:
         def post() -> None:
             if self._webhooks.call(
                 "inbound",
-                self.account.inbound_url,
+                number.url,
                 params,
-                fallback_url=self.account.fallback_url,
+                fallback_url=number.fallback_url,
                 fault=fault.name if fault else None,
             ):
                 self.journal.set_ticks(message.sid, "delivered")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import secrets
 import signal
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,9 @@ class Command(BaseCommand):
             default=24,
             help="after a contact's last WhatsApp message, in which free words reach them (0: always; default: 24)",
         )
+        parser.add_argument(
+            "--api-key", type=_api_key, metavar="SK…:SECRET", help="a key that opens the API as the token does"
+        )
         parser.add_argument("--fallback-url", default="", help="what is called when that fails")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -61,6 +64,7 @@ class Command(BaseCommand):
             senders=tuple(settings.TWILIO_FROM),
             inbound_url=options["inbound_url"],
             fallback_url=options["fallback_url"],
+            api_key=options["api_key"],
         )
         seed = secrets.randbelow(2**31) if options["seed"] is None else options["seed"]
         script = Faults(_read_faults(options["faults"]), seed=seed)
@@ -81,6 +85,13 @@ class Command(BaseCommand):
                 server.serve_forever()
         except KeyboardInterrupt:
             self.stdout.write(_("Twilio's twin has stopped."))
+
+
+def _api_key(text: str) -> tuple[str, str]:
+    sid, _colon, secret = text.partition(":")
+    if not (sid.startswith("SK") and secret):
+        raise ArgumentTypeError("an API key's SID and secret are expected, with a colon between them")
+    return sid, secret
 
 
 def _listen(port: int) -> TwinServer:

@@ -7,6 +7,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,7 +16,8 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from channels_twilio.sandbox.content import TEMPLATES
-from tests.stand_ins.twin import ACCOUNT_SID, SMS, WHATSAPP, TwinProcess, eventually
+from tests.stand_ins.receiver import Receiver
+from tests.stand_ins.twin import ACCOUNT_SID, SMS, WHATSAPP, TwinProcess, eventually, running_twin
 
 MESSAGES = f"/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
 
@@ -162,6 +164,34 @@ def test_wrong_credentials_are_refused(twin: TwinProcess, number: str) -> None:
 
     assert (refusal.value.status, refusal.value.code) == (401, 20003)
     assert httpx.get(f"{twin.base_url}/sandbox/journal").status_code == 401
+
+
+def test_an_api_key_opens_what_the_token_opens(tmp_path: Path, number: str) -> None:
+    key, secret = "SK" + "1" * 32, "a secret"
+    with running_twin(
+        public_base_url="http://127.0.0.1:1", journal=tmp_path / "twin", options=("--api-key", f"{key}:{secret}")
+    ) as twin:
+        client = Client(key, secret, ACCOUNT_SID)
+        client.api.base_url = twin.base_url
+        assert client.messages.create(to=number, from_=SMS, body="hi").sid
+        assert client.api.v2010.accounts(ACCOUNT_SID).fetch().status == "active"
+        assert httpx.get(f"{twin.base_url}/sandbox/journal", auth=(key, "another")).status_code == 401
+
+
+def test_the_webhooks_of_numbers_and_senders_are_set_and_called(
+    receiver: Receiver, twin: TwinProcess, number: str
+) -> None:
+    client = twin.client()
+    [phone] = client.incoming_phone_numbers.list()
+    [sender] = client.messaging.v2.channels_senders.list(channel="whatsapp")
+    assert (phone.phone_number, sender.sender_id) == (SMS, WHATSAPP)
+
+    url = f"{receiver.url}/elsewhere/"
+    phone.update(sms_url=url)
+    assert [phone.sms_url for phone in client.incoming_phone_numbers.list()] == [url]
+    twin.write(number, "hello", to=SMS)
+    eventually(lambda: receiver.at("/elsewhere/"))
+    phone.update(sms_url=f"{receiver.url}/webhooks/twilio/inbound/")
 
 
 def test_another_accounts_path_is_not_found(twin: TwinProcess) -> None:
