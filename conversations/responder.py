@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -18,13 +19,15 @@ from queueing.context import JobContext
 from queueing.errors import Defer, Retry
 from queueing.tasks import Debounce, task
 
-from . import handoff, knowledge, lifecycle, outbox, transcription, window
-from .assistants import AssistantError, AssistantUnavailable, Question, Reply, Turn, get_assistant
+from . import circles, handoff, knowledge, lifecycle, memory, outbox, transcription, window
+from .assistants import AssistantError, AssistantUnavailable, OverBudget, Question, Reply, get_assistant
+from .assistants.choice import Choice, choose
+from .assistants.tools import offered
 from .channels import Channel, SendLater, get_channel
-from .models import Author, Conversation, DeliveryStatus, Message, Outcome, State
+from .models import Author, Conversation, Message, Outcome, State, Usage
 from .outbound import keep_draft
+from .usage import Ledger
 
-HISTORY = 20  # earlier messages that the assistant is shown
 LISTENING = timedelta(seconds=1)  # until it is looked again whether a voice note is text by now
 
 ANSWERABLE = (State.PENDING, State.IN_PROGRESS, State.IDLE)
@@ -60,27 +63,61 @@ def process_ai_response(context: JobContext, conversation_id: int) -> None:
     burst = _read(conversation_id)
     if burst is None:
         return
+    if burst.goes_in_circles:
+        with context.complete():
+            _give_up(conversation_id, reason=circles.REASON)
+        return
     show_typing = _typing(burst)
+    ledger = Ledger(burst.question.workspace_id, conversation_id, "answer")
     try:
         with context.outside() as seconds:
             show_typing()
-            reply = _reply(burst, timeout=min(seconds, settings.AI_TIMEOUT_SECONDS))
+            reply = _reply(burst, ledger, ends=time.monotonic() + seconds)
     except AssistantUnavailable as error:
         raise Retry(str(error), after=error.after) from error
+    except OverBudget as error:
+        with context.complete():
+            _give_up(conversation_id, reason=str(error))
+        return
     with context.complete():
         _store(burst, reply)
+        Usage.objects.filter(pk__in=ledger.rows).update(
+            message=Message.objects.filter(conversation=conversation_id, answers_seq=burst.first_seq, part=0).first()
+        )
 
 
-def _reply(burst: _Burst, *, timeout: float) -> Reply:
+def _reply(burst: _Burst, ledger: Ledger, *, ends: float) -> Reply:
     """The assistant's answer; where nobody could listen to a voice note, that is said as well, or alone."""
     if not burst.unheard:
-        return get_assistant().reply(burst.question, timeout=timeout)
+        return _ask(burst, ledger, ends=ends)
     with translation.override(burst.question.locale):
         apology = transcription.cannot_listen()
     if not burst.question.texts:
         return Reply(apology)
-    reply = get_assistant().reply(burst.question, timeout=timeout)
+    reply = _ask(burst, ledger, ends=ends)
     return replace(reply, text=f"{reply.text}\n\n{apology}")
+
+
+def _ask(burst: _Burst, ledger: Ledger, *, ends: float) -> Reply:
+    """The answer of the assistant's model or, whatever keeps that from answering, of its second one.
+
+    Raises what the second one raises where another try may help, else what the first one did.
+
+    Args:
+        ends: by `time.monotonic()`; where there is a second model, the first may take half of what is left.
+    """
+    left, second = ends - time.monotonic(), burst.choice.fallback_model
+    timeout = min(left / 2 if second else left, settings.AI_TIMEOUT_SECONDS)
+    try:
+        return get_assistant(burst.choice.model).reply(burst.question, timeout=timeout, meter=ledger)
+    except (AssistantError, AssistantUnavailable) as error:
+        if not second:
+            raise
+        timeout = min(ends - time.monotonic(), settings.AI_TIMEOUT_SECONDS)
+        try:
+            return get_assistant(second).reply(burst.question, timeout=timeout, meter=ledger)
+        except AssistantError:
+            raise error from None
 
 
 def _typing(burst: _Burst) -> Callable[[], None]:
@@ -95,18 +132,22 @@ def _typing(burst: _Burst) -> Callable[[], None]:
 @task
 def give_up_answering(conversation_id: int) -> None:
     """The job that should have answered is dead: tell the contact kindly, and give the conversation to a person."""
-    now = timezone.now()
     with transaction.atomic():
-        conversation = (
-            Conversation.objects.select_for_update(of=("self",)).select_related("workspace").get(pk=conversation_id)
-        )
-        waiting = Message.objects.filter(conversation=conversation, outcome=Outcome.WAITING)
-        if not waiting.exists():
-            return
-        handoff.hand_over(conversation, actor="system", reason=gettext_noop("the assistant could not answer"), now=now)
-        with translation.override(conversation.workspace.locale):
-            apology = _("Sorry, I cannot answer right now. Someone from our team will write to you here.")
-        outbox.send(conversation, apology, author=Author.SYSTEM, now=now)
+        _give_up(conversation_id, reason=gettext_noop("the assistant could not answer"))
+
+
+def _give_up(conversation_id: int, *, reason: str) -> None:
+    """Nothing happens where nobody waits any more: a person was faster."""
+    now = timezone.now()
+    conversation = (
+        Conversation.objects.select_for_update(of=("self",)).select_related("workspace").get(pk=conversation_id)
+    )
+    if not Message.objects.filter(conversation=conversation, outcome=Outcome.WAITING).exists():
+        return
+    handoff.hand_over(conversation, actor="system", reason=reason, now=now)
+    with translation.override(conversation.workspace.locale):
+        apology = _("Sorry, I cannot answer right now. Someone from our team will write to you here.")
+    outbox.send(conversation, apology, author=Author.SYSTEM, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +164,15 @@ class _Burst:
     last_seq: int
     last_external_id: str
     unheard: bool  # there is a voice note among them that is not text
+    goes_in_circles: bool  # two machines may be talking to each other
+    choice: Choice
     question: Question
 
 
 def _read(conversation_id: int) -> _Burst | None:
-    conversation = Conversation.objects.select_related("workspace", "contact", "channel_account").get(
-        pk=conversation_id
-    )
+    conversation = Conversation.objects.select_related(
+        "workspace", "contact", "channel_account__assistant", "channel_account__workspace", "previous"
+    ).get(pk=conversation_id)
     if conversation.state not in ANSWERABLE:
         return None
     unanswered = Message.objects.filter(conversation=conversation, outcome=Outcome.WAITING)
@@ -138,16 +181,10 @@ def _read(conversation_id: int) -> _Burst | None:
         return None
     if transcription.is_under_way(waiting, now=timezone.now()):
         raise Defer(gettext_noop("a voice message is being transcribed"), after=LISTENING)
-    earlier = (
-        Message.objects.filter(conversation=conversation, seq__lt=waiting[-1].seq)
-        .exclude(outcome=Outcome.WAITING)
-        .exclude(delivery_status=DeliveryStatus.DRAFT)
-        .prefetch_related("media")
-        .order_by("-seq")[:HISTORY]
-    )
     heard = [message for message in waiting if not transcription.is_unheard(message)]
-    texts = tuple(_words(message) for message in heard)
-    workspace = conversation.workspace
+    texts = tuple(memory.words(message) for message in heard)
+    workspace, now = conversation.workspace, timezone.now()
+    choice = choose(conversation.channel_account, now)
     return _Burst(
         conversation_id=conversation.pk,
         account_id=conversation.channel_account_id,
@@ -159,24 +196,24 @@ def _read(conversation_id: int) -> _Burst | None:
         last_seq=waiting[-1].seq,
         last_external_id=waiting[-1].external_id,
         unheard=len(heard) < len(waiting),
+        goes_in_circles=circles.goes_in_circles(conversation, now),
+        choice=choice,
         question=Question(
             workspace_id=workspace.pk,
             workspace_name=workspace.name,
-            instructions=workspace.instructions,
+            instructions=choice.instructions,
             locale=workspace.locale,
             contact_name=conversation.contact.name,
-            history=tuple(Turn(message.author, _words(message)) for message in reversed(earlier)),
+            history=memory.history(conversation, before=waiting[-1].seq, limit=choice.memory),
             texts=texts,
             knowledge=knowledge.search(workspace_id=workspace.pk, texts=texts),
+            language=choice.language,
+            temperature=choice.temperature,
+            summary=memory.summary(conversation),
+            facts=memory.facts(conversation.contact),
+            tools=offered(choice.tools, workspace_id=workspace.pk),
         ),
     )
-
-
-def _words(message: Message) -> str:
-    """What an assistant that reads only text is shown of a message."""
-    if spoken := transcription.spoken(message):
-        return f"{message.text}\n{spoken}".strip()
-    return message.text if message.kind == "text" else f"[{message.kind}] {message.text}".strip()
 
 
 def _store(burst: _Burst, reply: Reply) -> None:
@@ -232,7 +269,17 @@ def _answer(burst: _Burst, reply: Reply, conversation: Conversation, now: dateti
     messages.filter(seq=burst.last_seq).update(outcome=Outcome.ANSWERED)
     if conversation.state != State.IN_PROGRESS:
         lifecycle.move(conversation, State.IN_PROGRESS, actor="assistant", reason=gettext_noop("answered"), now=now)
+    memory.remember(conversation.contact, reply.facts, now=now)
     if reply.handoff:
         handoff.hand_over(
             conversation, actor="assistant", reason=reply.handoff_reason or gettext_noop("asked for a person"), now=now
         )
+    elif reply.closes and not Message.objects.filter(conversation=conversation, outcome=Outcome.WAITING).exists():
+        lifecycle.move(
+            conversation,
+            State.CLOSED_BY_AGENT,
+            actor="assistant",
+            reason=gettext_noop("everything is settled"),
+            now=now,
+        )
+    memory.summarise_later(conversation, burst.choice)

@@ -2,10 +2,12 @@
 
 from .media import fetch_media, give_up_media
 from .media_retention import prune_media
+from .memory import summarise_conversation
 from .outbox import deliver_message, give_up_delivery
 from .responder import give_up_answering, process_ai_response
 from .silence import process_expired, process_idle
 from .transcription import give_up_transcription, transcribe_media
+from .usage import settle_abandoned
 
 __all__ = [
     "deliver_message",
@@ -18,5 +20,7 @@ __all__ = [
     "process_expired",
     "process_idle",
     "prune_media",
+    "settle_abandoned",
+    "summarise_conversation",
     "transcribe_media",
 ]

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_noop
 
 from conversations.knowledge import fits, terms, words
 
-from .base import HANDOFF_TEXT, Assistant, Question, Reply
+from .base import HANDOFF_TEXT, UNMETERED, Assistant, Meter, Question, Reply, Turn
 
 # Words of a contact, in English and Portuguese, small and without accents.
 PERSON = {"human", "humans", "agent", "representative", "operator", "attendant"}
@@ -27,13 +27,19 @@ THANKS |= {"obrigado", "obrigada", "muito", "valeu"}
 class OfflineAssistant(Assistant):
     """The default: deterministic, and never says what the workspace has not written itself."""
 
-    def reply(self, question: Question, *, timeout: float) -> Reply:
+    def reply(self, question: Question, *, timeout: float, meter: Meter = UNMETERED) -> Reply:
         with translation.override(question.locale):
             if any(asks_for_a_person(text) for text in question.texts):
                 return Reply(
                     str(HANDOFF_TEXT), handoff=True, handoff_reason=gettext_noop("asked for a person"), model="offline"
                 )
             return Reply("\n\n".join(self._paragraphs(question)), model="offline")
+
+    def summarise(
+        self, earlier: str, turns: tuple[Turn, ...], *, locale: str, timeout: float, meter: Meter = UNMETERED
+    ) -> str:
+        """It remembers nothing: it answers from the burst alone."""
+        return earlier
 
     def _paragraphs(self, question: Question) -> Iterator[str]:
         """One for each entry that answers a message of the burst, one for what is left, or a greeting."""

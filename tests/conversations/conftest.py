@@ -40,7 +40,7 @@ def account(other_side: Console) -> ChannelAccount:
 @pytest.fixture
 def assistant(monkeypatch: pytest.MonkeyPatch) -> ScriptedAssistant:
     scripted = ScriptedAssistant()
-    monkeypatch.setattr(responder, "get_assistant", lambda: scripted)
+    monkeypatch.setattr(responder, "get_assistant", lambda model: scripted)
     return scripted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from conversations.assistants import Assistant, Question, Reply
+from conversations.assistants import UNMETERED, Assistant, Meter, Question, Reply, Turn
 
 
 @dataclass
@@ -16,7 +16,7 @@ class ScriptedAssistant(Assistant):
     questions: list[Question] = field(default_factory=list)
     meanwhile: list[Callable[[], object]] = field(default_factory=list)  # one for each of the next calls
 
-    def reply(self, question: Question, *, timeout: float) -> Reply:
+    def reply(self, question: Question, *, timeout: float, meter: Meter = UNMETERED) -> Reply:
         self.questions.append(question)
         if self.meanwhile:
             self.meanwhile.pop(0)()
@@ -24,3 +24,8 @@ class ScriptedAssistant(Assistant):
         if isinstance(reply, Exception):
             raise reply
         return reply
+
+    def summarise(
+        self, earlier: str, turns: tuple[Turn, ...], *, locale: str, timeout: float, meter: Meter = UNMETERED
+    ) -> str:
+        return "\n".join([earlier, *(turn.text for turn in turns)])

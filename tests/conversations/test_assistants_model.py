@@ -49,8 +49,8 @@ def server() -> Iterator[OpenAIServer]:
 
 @pytest.fixture
 def assistant(server: OpenAIServer, settings: Settings) -> Iterator[ModelAssistant]:
-    settings.OPENAI_BASE_URL, settings.AI_MODEL = server.base_url, f"openai:gpt-{uuid4()}"  # each test makes its own
-    assistant = get_assistant()
+    settings.OPENAI_BASE_URL = server.base_url
+    assistant = get_assistant(f"openai:gpt-{uuid4()}")  # each test makes its own
     assert isinstance(assistant, ModelAssistant)
     yield assistant
     assert isinstance(assistant.model, OpenAIChatModel)
@@ -286,12 +286,9 @@ def test_the_libraries_that_log_requests_at_debug_are_kept_from_it(
         ("ollama:llama3.2", "OLLAMA_BASE_URL", "http://127.0.0.1:11434/v1"),
     ],
 )
-def test_each_provider_can_be_made(
-    name: str, variable: str, value: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_provider_can_be_made(name: str, variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, value)
-    settings.AI_MODEL = name
-    made = get_assistant()
+    made = get_assistant(name)
     assert isinstance(made, ModelAssistant)
     assert made.name == name
 
@@ -300,7 +297,7 @@ def test_a_forked_process_asks_over_connections_of_its_own(server: OpenAIServer,
     assistant.reply(QUESTION, timeout=5)
     if (child := os.fork()) == 0:
         try:
-            get_assistant().reply(QUESTION, timeout=5)
+            get_assistant(assistant.name).reply(QUESTION, timeout=5)
         finally:
             os._exit(0)
     os.waitpid(child, 0)
@@ -319,7 +316,7 @@ from conversations.assistants import get_assistant
 for module in pkgutil.walk_packages(conversations.__path__, "conversations."):
     if module.name != "conversations.assistants.model":
         importlib.import_module(module.name)
-get_assistant()
+get_assistant("offline")
 print(sorted({"pydantic_ai", "openai", "anthropic", "httpx2"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], env=process_env, capture_output=True, text=True, timeout=60)

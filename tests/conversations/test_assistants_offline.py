@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from django.conf import settings
 
 from conversations.assistants import Question, get_assistant
 from conversations.assistants.offline import OfflineAssistant
@@ -30,7 +31,7 @@ def answer(*texts: str, knowledge: tuple[tuple[str, str], ...] = QUESTION.knowle
 
 
 def test_it_is_the_default() -> None:
-    assert isinstance(get_assistant(), OfflineAssistant)
+    assert isinstance(get_assistant(settings.AI_MODEL), OfflineAssistant)
 
 
 def test_the_entry_that_fits_is_quoted_word_for_word() -> None:
