@@ -19,7 +19,7 @@ from conversations import inbox
 from conversations.models import Message
 from queueing.backoff import Backoff
 from queueing.context import JobContext
-from queueing.errors import Discard, Retry
+from queueing.errors import Defer, Retry
 from queueing.periodic import periodic
 from queueing.tasks import task
 
@@ -38,6 +38,7 @@ OVERLAP = timedelta(minutes=5)  # of two runs: a message may be listed later tha
 LOOK_BACK = timedelta(hours=1)  # at an account that has never been looked at
 WINDOW = timedelta(minutes=15)  # listed as a whole, so that its messages are stored in order; longer than OVERLAP
 PAGE = 1000  # messages; the most that Twilio gives at once
+UNTIL_PUT_RIGHT = timedelta(minutes=15)  # for credentials that Twilio refuses, or that cannot be read
 RESERVE_SECONDS = 60  # the next run goes on where this one had no time left
 
 Outside = Callable[[], AbstractContextManager[float]]  # wraps a call; gives the seconds that it may take
@@ -45,6 +46,10 @@ Outside = Callable[[], AbstractContextManager[float]]  # wraps a call; gives the
 
 class NotListed(Exception):
     """Twilio could not be asked, or did not answer as it does."""
+
+
+class NotAllowed(NotListed):
+    """The account's credentials do not open its list. A person must put them right."""
 
 
 @dataclass(slots=True)
@@ -81,24 +86,36 @@ def reconcile_inbound() -> None:
     takes_context=True,
     queue_name="maintenance",
     timeout=timedelta(minutes=5),
-    max_attempts=5,
+    max_attempts=20,  # about an hour; a run that waits for the next attempt takes the place of the next run
     backoff=Backoff(base=timedelta(seconds=10), maximum=timedelta(minutes=5)),
 )
 def reconcile_account(context: JobContext, account_id: int) -> None:
-    """Look for what is missing since the last run, and store it. What there is no time for is left to the next run."""
-    account = TwilioAccount.objects.get(pk=account_id)
+    """Look for what is missing since the last run, and store it. What there is no time for is left to the next run.
+
+    Where the credentials must be put right first, that is alerted once, and this run waits, uncharged.
+    """
+    try:
+        _catch_up(context, TwilioAccount.objects.get(pk=account_id))
+    except NotAllowed as error:
+        if context.job.reason != str(error):  # that of the last attempt of this run
+            logger.error("Twilio account %s: messages whose webhook is lost stay lost: %s", account_id, error)
+        raise Defer(str(error), after=UNTIL_PUT_RIGHT) from None
+    except NotListed as error:
+        raise Retry(str(error)) from None
+
+
+def _catch_up(context: JobContext, account: TwilioAccount) -> None:
     credentials, now = _credentials(account), timezone.now()
+    if account.reconciled_until is None:
+        logger.info("Twilio account %s is looked at for the first time: %s back", account.pk, LOOK_BACK)
     since = account.reconciled_until - OVERLAP if account.reconciled_until else now - LOOK_BACK
     for start, end in windows(since, now - SETTLED):
-        try:
-            tally = reconcile_window(account, credentials, start, end, outside=context.outside)
-        except NotListed as error:
-            raise Retry(str(error)) from None
+        tally = reconcile_window(account, credentials, start, end, outside=context.outside)
         if tally.stored:
             logger.warning("%d of %d messages had come by no webhook", tally.stored, tally.found)
         with context.fenced():
             unseen = Q(reconciled_until=None) | Q(reconciled_until__lt=end)
-            TwilioAccount.objects.filter(unseen, pk=account_id).update(reconciled_until=end)
+            TwilioAccount.objects.filter(unseen, pk=account.pk).update(reconciled_until=end)
         if context.remaining() < RESERVE_SECONDS:
             return
 
@@ -136,12 +153,13 @@ def _credentials(account: TwilioAccount) -> Credentials:
     try:
         return Credentials.of(account)
     except Sealed as error:
-        raise Discard(str(error)) from None
+        raise NotAllowed(str(error)) from None
 
 
 def _list(credentials: Credentials, start: datetime, end: datetime, seconds: float) -> list[Any]:
     """Inbound messages, the newest last. Twilio does not filter by direction; an inbound message has a DateSent."""
-    api = client(credentials, Transport(timeout=seconds))
+    transport = Transport(timeout=seconds)
+    api = client(credentials, transport)
     second = timedelta(seconds=1)  # Twilio's times are cut to whole ones
     found = []
     try:
@@ -150,6 +168,8 @@ def _list(credentials: Credentials, start: datetime, end: datetime, seconds: flo
             found += [message for message in page if message.direction == "inbound"]
             page = page.next_page()
     except (httpx.TransportError, TwilioException, *UNPARSABLE) as error:
+        if transport.answer is not None and transport.answer.status_code in (401, 403):
+            raise NotAllowed(f"Twilio refuses the account's credentials: {transport.answer.status_code}") from None
         raise NotListed(f"Twilio cannot be asked: {type(error).__name__}") from None
     return found[::-1]
 

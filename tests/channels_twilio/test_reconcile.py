@@ -236,6 +236,31 @@ def test_the_watermark_stays_where_twilio_could_not_be_asked(account, settings):
     assert account.reconciled_until == mark
 
 
+def test_credentials_that_are_refused_are_alerted_once_and_nothing_dies(account, settings, caplog):
+    with api_stand_in() as api:
+        settings.TWILIO_API_BASE_URL = api.url
+        api.answers(error(401, 20003))
+        for _ in range(7):
+            reconcile_inbound.enqueue()
+            Job.objects.filter(status=JobStatus.SCHEDULED).update(status=JobStatus.READY)
+            run_ready_jobs()
+    job = Job.objects.get(task="reconcile_account")
+    assert (job.status, job.failures) == (JobStatus.SCHEDULED, 0)
+    assert job.run_after - timezone.now() > timedelta(minutes=14)
+    alerts = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert alerts == [
+        f"Twilio account {account.pk}: messages whose webhook is lost stay lost: "
+        "Twilio refuses the account's credentials: 401"
+    ]
+
+
+def test_credentials_that_cannot_be_read_wait_for_a_person_too(account, settings):
+    settings.SECRET_KEY = "another"
+    job = run(account)
+    assert (job.status, job.failures) == (JobStatus.SCHEDULED, 0)
+    assert job.reason == "SECRET_KEY does not open the Twilio account's credentials"
+
+
 def test_the_watermark_never_goes_back(account, twin):
     ahead = timezone.now() + timedelta(minutes=5)
     TwilioAccount.objects.update(reconciled_until=ahead)
