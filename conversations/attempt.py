@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.translation import gettext_noop
@@ -11,7 +11,7 @@ from queueing.context import JobContext
 from queueing.errors import Defer, Retry
 
 from . import delivery, media_links, pacing, window
-from .channels import NotSent, OutcomeUnknown, OutgoingMessage, Remedy, SendLater, get_channel
+from .channels import Channel, NotSent, OutcomeUnknown, OutgoingMessage, Remedy, SendLater, get_channel
 from .models import DeliveryStatus, Message
 from .suppression import OPTED_OUT
 
@@ -19,6 +19,10 @@ SEND_TIMEOUT_SECONDS = 10.0
 
 # When a send of unknown outcome is looked up at the provider, from its intent on. After the last look, policy decides.
 LOOKUPS = (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=10))
+
+
+PATIENCE = timedelta(hours=24)  # with a provider that takes a message only later, and later again
+AFTER_PATIENCE = timedelta(minutes=5)  # at least, from one attempt to the next
 
 
 def send(context: JobContext, message: Message, *, resend: int) -> None:
@@ -31,8 +35,8 @@ def send(context: JobContext, message: Message, *, resend: int) -> None:
     """
     left = _may_leave(message)
     channel, outgoing = get_channel(message.channel_account.channel), _outgoing(message, resend, valid_for=left)
+    prepared = _prepare(channel, outgoing)
     try:
-        prepared = channel.prepare(outgoing.account_id)
         with context.fenced():
             turn = pacing.take_turn(message, channel.time_on_air(outgoing), yields=context.job.attempt == 1)
             begun = delivery.begin(message.pk, resend=resend, now=timezone.now())
@@ -44,7 +48,7 @@ def send(context: JobContext, message: Message, *, resend: int) -> None:
     except SendLater as error:
         with context.fenced():
             delivery.settle(message.pk, DeliveryStatus.PENDING, sending_since=None)
-        raise _wait(error) from error
+        raise _wait(error, since=message.created_at) from error
     except OutcomeUnknown as error:
         with context.fenced():
             delivery.settle(message.pk, DeliveryStatus.UNKNOWN, error_reason=str(error)[:300])
@@ -67,14 +71,14 @@ def look_up(context: JobContext, message: Message) -> bool:
         .exclude(external_id="")
         .values_list("external_id", flat=True)
     )
+    prepared = _prepare(channel, outgoing)
     try:
-        prepared = channel.prepare(outgoing.account_id)
         with context.outside() as seconds:
             receipt = channel.find(
                 outgoing, prepared, since=since, taken=taken, timeout=min(seconds, SEND_TIMEOUT_SECONDS)
             )
     except SendLater as error:
-        raise _wait(error) from error
+        raise _wait(error, since=message.created_at) from error
     if receipt:
         with context.complete():
             delivery.record_sent(message.pk, receipt)
@@ -103,9 +107,24 @@ def _may_leave(message: Message) -> timedelta | None:
     return left
 
 
-def _wait(error: SendLater) -> Defer | Retry:
-    """To wait as long as one was asked to is no failure, however often it happens."""
-    return Retry(str(error)) if error.after is None else Defer(str(error), after=error.after)
+def _prepare(channel: Channel, outgoing: OutgoingMessage) -> object:
+    """What is missing is a person's to add: to wait for that is no failure, however long it takes."""
+    try:
+        return channel.prepare(outgoing.account_id)
+    except SendLater as error:
+        raise Retry(str(error)) if error.after is None else Defer(str(error), after=error.after) from error
+
+
+def _wait(error: SendLater, *, since: datetime) -> Defer | Retry:
+    """To wait as long as the provider asks is no failure, for `PATIENCE`; then it is one, and may be the last.
+
+    A message that a pause has kept for longer still has all of its task's attempts.
+    """
+    if error.after is None:
+        return Retry(str(error))
+    if timezone.now() - since < PATIENCE:
+        return Defer(str(error), after=error.after)
+    return Retry(str(error), after=max(error.after, AFTER_PATIENCE))
 
 
 def _outgoing(message: Message, resend: int, *, valid_for: timedelta | None = None) -> OutgoingMessage:

@@ -48,6 +48,38 @@ def test_to_be_told_to_wait_is_no_failure_however_often(write: Write, work: Work
     assert (job.status, job.failures, job.attempt) == (JobStatus.SUCCEEDED, 0, 4)
 
 
+def test_after_a_day_each_wait_is_a_failure_and_in_the_end_a_person_goes_on(
+    write: Write, work: Work, other_side: Console
+) -> None:
+    other_side.raises = [SendLater("429", after=timedelta(seconds=1)) for _ in range(30)]
+    write("hello")
+    run_ready_jobs()
+    Message.objects.filter(direction="outbound").update(created_at=timezone.now() - timedelta(hours=25))
+    Job.objects.filter(task="deliver_message").update(status=JobStatus.READY)
+    run_ready_jobs()
+    job = Job.objects.get(task="deliver_message")
+    assert (job.status, job.failures) == (JobStatus.SCHEDULED, 1)
+    assert job.run_after - timezone.now() > timedelta(minutes=4)
+    work()
+    job.refresh_from_db()
+    assert (job.status, job.failures) == (JobStatus.DEAD, 20)
+    assert answer().delivery_status == DeliveryStatus.FAILED
+    assert Conversation.objects.get().state == State.HUMAN
+
+
+def test_an_account_that_is_never_configured_kills_no_message(write: Write, work: Work, other_side: Console) -> None:
+    write("hello")
+    Job.objects.filter(task="process_ai_response").update(status=JobStatus.READY)
+    other_side.cannot_be_prepared = [SendLater("no credentials", after=timedelta(minutes=15)) for _ in range(40)]
+    run_ready_jobs()
+    Message.objects.filter(direction="outbound").update(created_at=timezone.now() - timedelta(days=3))
+    for _ in range(30):
+        Job.objects.filter(task="deliver_message").update(status=JobStatus.READY)
+        run_ready_jobs()
+    job = Job.objects.get(task="deliver_message")
+    assert (job.status, job.failures, answer().delivery_status) == (JobStatus.SCHEDULED, 0, DeliveryStatus.PENDING)
+
+
 def test_an_account_that_is_not_configured_delays_only_the_sending(
     write: Write, work: Work, other_side: Console
 ) -> None:
