@@ -101,7 +101,7 @@ class QuarantinedRequest(models.Model):
 
     class Meta:
         verbose_name = _("quarantined request")
-        verbose_name_plural = _("quarantine")
+        verbose_name_plural = _("quarantined requests")
 
     def __str__(self) -> str:
         return f"{self.path} #{self.pk}"

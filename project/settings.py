@@ -116,6 +116,7 @@ UNFOLD = {
     "SITE_SYMBOL": "forum",
     "SHOW_VIEW_ON_SITE": False,
     "SIDEBAR": {"navigation": "project.navigation.navigation"},
+    "STYLES": [lambda _request: f"{STATIC_URL}project/admin.css"],
     "COLORS": {
         "primary": {  # the green of a message that has come
             "50": "oklch(98.2% .018 155.826)",

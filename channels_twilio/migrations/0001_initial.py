@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'verbose_name': 'quarantined request',
-                'verbose_name_plural': 'quarantine',
+                'verbose_name_plural': 'quarantined requests',
             },
         ),
         migrations.CreateModel(
