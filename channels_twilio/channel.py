@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -19,10 +20,10 @@ from conversations.models import DeliveryStatus, Medium
 from queueing.masking import mask
 from queueing.tracing import span
 
-from . import media
+from . import media, quarantine
 from .client import Credentials, Unreadable, client
 from .error_codes import CONSEQUENCES, Remedy, remedy_for
-from .models import TwilioSender
+from .models import StatusEvent, TwilioSender
 from .payloads import DELIVERY_STATUSES, to_address
 from .segments import count_segments
 from .transport import NEVER_SENT, Transport
@@ -136,6 +137,24 @@ class TwilioChannel(Channel):
 
     def fetch(self, url: str, prepared: object, into: IO[bytes], *, limit: int, timeout: float) -> None:
         media.fetch(url, cast(Prepared, prepared).credentials, into, limit=limit, timeout=timeout)
+
+    def erase(self, prepared: object, external_id: str, *, timeout: float) -> None:
+        """The files first: they are resources of their own, which a message that is gone no longer names.
+
+        https://www.twilio.com/docs/messaging/api/message-resource#delete-a-message-resource
+        """
+        message = client(cast(Prepared, prepared).credentials, Transport(timeout=timeout)).messages(external_id)
+        try:
+            for file in message.media.list(limit=10):
+                message.media(file.sid).delete()
+            message.delete()
+        except (httpx.TransportError, TwilioException, *UNPARSABLE) as error:
+            if not (isinstance(error, TwilioRestException) and error.status == 404):
+                raise SendLater(f"Twilio cannot erase a message now: {type(error).__name__}") from None
+
+    def forget(self, *, external_ids: Sequence[str] = (), address: str = "") -> int:
+        events, _ = StatusEvent.objects.filter(external_id__in=external_ids).delete()
+        return events + (quarantine.forget(address) if address else 0)
 
     def show_typing(self, prepared: object, external_id: str) -> None:
         """Also marks the message as read. WhatsApp only."""

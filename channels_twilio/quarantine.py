@@ -131,3 +131,12 @@ def _drop_oldest(which: Q, *, beyond: int) -> None:
     last_kept = newest[beyond - 1 : beyond].first()
     if last_kept:
         QuarantinedRequest.objects.filter(which, pk__lt=last_kept).delete()
+
+
+def forget(address: str) -> int:
+    """Delete what names this contact's address. Returns how many requests did. There are never many to look at."""
+    digits = address.removeprefix("+").encode()  # the sign is written in two ways
+    held = QuarantinedRequest.objects.only("pk", "body").iterator(chunk_size=100)
+    found = [row.pk for row in held if digits in bytes(row.body)]
+    QuarantinedRequest.objects.filter(pk__in=found).delete()
+    return len(found)

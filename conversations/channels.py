@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -137,6 +137,19 @@ class Channel(ABC):
             timeout: seconds that the whole call may take.
         """
         raise FileRefused("the channel brings no files")
+
+    def erase(self, prepared: object, external_id: str, *, timeout: float) -> None:  # noqa: B027  (nothing kept there)
+        """Delete the provider's own copy of a message, with its files; one that is gone already is no error.
+
+        Raises SendLater when the provider cannot be asked now.
+        """
+
+    def forget(self, *, external_ids: Sequence[str] = (), address: str = "") -> int:
+        """Delete what the channel itself has stored, in our database, of these messages or of this contact.
+
+        Called in a transaction. Returns how many records there were.
+        """
+        return 0
 
     def show_typing(self, prepared: object, external_id: str) -> None:  # noqa: B027  (not every channel can)
         """Show the contact that an answer to their message `external_id` is being written. Never raises."""

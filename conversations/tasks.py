@@ -1,5 +1,6 @@
 """The tasks of this app, each declared at its handler. The queue imports this file to learn of them."""
 
+from .erasure import erase_contact
 from .media import fetch_media, give_up_media
 from .media_retention import prune_media
 from .memory import summarise_conversation
@@ -11,6 +12,7 @@ from .usage import settle_abandoned
 
 __all__ = [
     "deliver_message",
+    "erase_contact",
     "fetch_media",
     "give_up_answering",
     "give_up_delivery",

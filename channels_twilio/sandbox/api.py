@@ -71,6 +71,16 @@ def fetch_message(twin: Twin, request: Request, account_sid: str, sid: str) -> R
     return as_json(message_json(_message(twin, request, sid), account_sid))
 
 
+def delete_message(twin: Twin, request: Request, account_sid: str, sid: str) -> Response:
+    twin.journal.delete_message(_message(twin, request, sid).sid)
+    return Response(204)
+
+
+def delete_media(twin: Twin, request: Request, account_sid: str, sid: str, media_sid: str) -> Response:
+    twin.journal.delete_media(_media(twin, request, sid, media_sid).sid)
+    return Response(204)
+
+
 def list_media(twin: Twin, request: Request, account_sid: str, sid: str) -> Response:
     _message(twin, request, sid)
     records = [media_json(media, account_sid) for media in twin.journal.media_of(sid)]
@@ -167,6 +177,8 @@ ROUTES = [
     Route("POST", re.compile(_ACCOUNT + r"/Messages\.json"), create_message, "send"),
     Route("GET", re.compile(_ACCOUNT + r"/Messages\.json"), list_messages, "list"),
     Route("GET", re.compile(_MESSAGE + r"\.json"), fetch_message, "fetch"),
+    Route("DELETE", re.compile(_MESSAGE + r"\.json"), delete_message, "delete"),
+    Route("DELETE", re.compile(_MEDIA + r"\.json"), delete_media, "delete"),
     Route("GET", re.compile(_MESSAGE + r"/Media\.json"), list_media, "fetch"),
     Route("GET", re.compile(_MEDIA + r"\.json"), describe_media, "fetch"),
     Route("GET", re.compile(_MEDIA), fetch_media, "media"),

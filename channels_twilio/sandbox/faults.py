@@ -41,7 +41,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-_API_OPERATIONS = frozenset({"send", "list", "fetch", "media", "typing", "content"})
+_API_OPERATIONS = frozenset({"send", "list", "fetch", "media", "typing", "content", "delete"})
 _CONDITIONS = frozenset({"to", "from", "nth", "probability", "operation"})
 _API_FAULTS = frozenset(
     {"429", "error", "500_not_executed", "500_executed", "delay"}

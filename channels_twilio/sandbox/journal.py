@@ -183,6 +183,15 @@ class Journal:
         rows = self._read("SELECT * FROM media WHERE message_sid = ? ORDER BY rowid", message_sid)
         return [Media(**dict(row)) for row in rows]
 
+    def delete_message(self, sid: str) -> None:
+        """Also from the phone, which is a real one's difference: there is no other place to keep it."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM message WHERE sid = ?", [sid])
+
+    def delete_media(self, sid: str) -> None:
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM media WHERE sid = ?", [sid])
+
     # --- contacts ---------------------------------------------------------------------------------------------------
     def put_contact(self, number: str, name: str) -> None:
         """Make a contact, or rename one; an empty name leaves the old one."""
