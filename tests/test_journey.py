@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
@@ -19,7 +22,8 @@ from twilio.request_validator import RequestValidator
 from .stand_ins.openai import OpenAIServer
 from .stand_ins.product import Product
 from .stand_ins.servers import SQS, Server, Valkey
-from .stand_ins.twin import ACCOUNT_SID, AUTH_TOKEN, SMS, WHATSAPP, eventually
+from .stand_ins.transcription import heard, transcription_server
+from .stand_ins.twin import ACCOUNT_SID, AUTH_TOKEN, ROOT, SMS, WHATSAPP, eventually
 
 pytestmark = pytest.mark.journey
 
@@ -238,6 +242,47 @@ def test_a_locked_database_gives_503_in_time_and_takes_the_message_when_it_is_fr
     assert outcomes(product, contact) == []
     assert post_signed(product, contact, "hello", sid="SM" + "e" * 32).status_code == 200
     eventually(lambda: answers(product, contact), within=15)
+
+
+def test_a_voice_note_is_answered_as_text_and_a_photo_is_shown_to_operators_alone(
+    make_product: Callable[..., Product],
+) -> None:
+    with transcription_server(heard("Vocês abrem no sábado?")) as transcription:
+        product = make_product(TRANSCRIPTION_BASE_URL=f"{transcription.url}/v1")
+        assert product.twin
+        product.start("web", "worker")
+        contact = next(contacts)
+        product.twin.write(contact, "", media=[attachment("audio/ogg", b"OggS voice")])
+        eventually(lambda: answers(product, contact), within=15)
+    assert answers(product, contact) == ["You wrote: Vocês abrem no sábado?"]
+    assert b"OggS voice" in transcription.seen[0].body
+
+    photo = b"\xff\xd8\xff photo"
+    product.twin.write(contact, "Isto aqui", media=[attachment("image/jpeg", photo)])
+    stored = "SELECT id FROM conversations_media WHERE content_type = 'image/jpeg' AND state = 'stored'"
+    ((media,),) = eventually(lambda: product.rows(stored), within=15)
+    url = f"{product.base_url}/admin/conversations/message/file/{media}/"
+    assert httpx.get(url, timeout=10, trust_env=False).status_code == 302  # to the login
+    with closing(operator(product)) as browser:
+        shown = browser.get(url)
+    assert (shown.content, shown.headers["Content-Type"]) == (photo, "image/jpeg")
+    eventually(lambda: len(answers(product, contact)) == 2, within=15)
+
+
+def attachment(content_type: str, content: bytes) -> dict[str, str]:
+    return {"content_type": content_type, "content": base64.b64encode(content).decode()}
+
+
+def operator(product: Product) -> httpx.Client:
+    """Somebody who is logged in."""
+    arguments = ["createsuperuser", "--noinput", "--username", "ana", "--email", "ana@example.com"]
+    environment = product.env | {"DJANGO_SUPERUSER_PASSWORD": "olá, 2026"}
+    subprocess.run([sys.executable, "manage.py", *arguments], cwd=ROOT, env=environment, check=True)
+    browser = httpx.Client(base_url=product.base_url, follow_redirects=True, timeout=10, trust_env=False)
+    browser.get("/admin/login/")
+    form = {"username": "ana", "password": "olá, 2026", "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+    assert "sessionid" in browser.post("/admin/login/", data=form).request.headers["Cookie"]
+    return browser
 
 
 def post_signed(product: Product, contact: str, text: str, *, sid: str) -> httpx.Response:

@@ -21,8 +21,12 @@ HOST = "https://api.twilio.com"
 MESSAGES = "/2010-04-01/Accounts/{AccountSid}/Messages.json"
 FORM = "application/x-www-form-urlencoded"
 
-# What the product asks of Twilio beside messages and media: other descriptions, of which no copy is kept here.
-ELSEWHERE = re.compile(r"/v\d+/.+|/2010-04-01/Accounts/AC\w{32}(/IncomingPhoneNumbers(/PN\w{32})?)?\.json|/mms/.+")
+# What the product asks of Twilio beside messages: other descriptions, of which no copy is kept here, and files, which
+# are described nowhere.
+ELSEWHERE = re.compile(
+    r"/v\d+/.+|/mms/.+|/2010-04-01/Accounts/AC\w{32}"
+    r"((/IncomingPhoneNumbers(/PN\w{32})?)?\.json|/Messages/[MS]M\w{32}/Media/ME\w{32})"
+)
 ADDRESS = re.compile(r"\+[1-9]\d{1,14}|\d{5,6}|whatsapp:(\+[1-9]\d{1,14}|[A-Z]{2}\.\d+)")
 
 
