@@ -60,7 +60,10 @@ class SenderForm(forms.ModelForm):  # type: ignore[type-arg]
     """A number of the account. It is entered once: its conversations hang on it."""
 
     medium = forms.ChoiceField(
-        label=gettext_lazy("medium"), choices=Medium.choices, widget=UnfoldAdminSelectWidget(choices=Medium.choices)
+        label=gettext_lazy("medium"),
+        choices=Medium.choices,
+        initial=Medium.WHATSAPP,  # which a browser sends for an empty row too: the row counts as untouched
+        widget=UnfoldAdminSelectWidget(choices=Medium.choices),
     )
     address = forms.RegexField(
         r"^(\+\d{6,15}|\d{3,8})$",

@@ -142,6 +142,14 @@ def test_a_sender_is_entered_with_its_account(operator, account):
     assert (entered.channel_account.workspace, entered.channel_account.channel) == (account.workspace, "twilio")
 
 
+def test_the_empty_row_for_one_more_sender_is_in_nobodys_way(operator, account):
+    """A browser sends its first medium, which is chosen from the beginning."""
+    untouched = sender("whatsapp", "") | {"senders-0-messaging_service_sid": ""}
+    save(operator, account, next_auth_token="f" * 32, **untouched)
+    assert account.next_auth_token == "f" * 32
+    assert not TwilioSender.objects.exists()
+
+
 def test_an_account_is_entered_with_its_first_sender_in_one_step(operator, workspace):
     form = {"workspace": workspace.pk, "account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN} | NO_SENDERS
     response = operator.post(reverse(f"{ACCOUNTS}_add"), form | sender("sms", "+15550100002"))
