@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, prefetch_related_objects
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -48,7 +48,9 @@ def process_expired(context: JobContext) -> None:
 
 
 def _quiet(state: State, minutes: int, now: datetime) -> QuerySet[Conversation]:
-    return Conversation.objects.filter(state=state, last_message_at__lte=now - timedelta(minutes=minutes))
+    # SQLite uses the partial index only where the query repeats its condition.
+    by_index = Conversation.objects.filter(closed_at=None)
+    return by_index.filter(state=state, last_message_at__lte=now - timedelta(minutes=minutes))
 
 
 def _nudges(conversations: list[Conversation]) -> dict[int, str]:
@@ -80,21 +82,20 @@ def _move_all(
         context.checkpoint()
         with transaction.atomic():
             batch = list(
-                conversations.select_related("workspace", "contact", "channel_account")
-                .order_by("last_message_at")
-                .select_for_update(of=("self",), skip_locked=connection.features.has_select_for_update_skip_locked)[
-                    :BATCH
-                ]
+                conversations.order_by("last_message_at")
+                .prefetch_related("workspace")  # a join would not be read in this order
+                .select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)[:BATCH]
             )
-            said = words(batch)
-            for conversation in batch:
-                if (text := said.get(conversation.pk)) and _may_hear(conversation, now):
-                    outbox.send(conversation, text, author=Author.SYSTEM, now=now)
+            _say(words(batch), batch, now)
             lifecycle.move_all(batch, to, actor="system", reason=reason, now=now)
         if len(batch) < BATCH:
             return
 
 
-def _may_hear(conversation: Conversation, now: datetime) -> bool:
+def _say(words: dict[int, str], batch: list[Conversation], now: datetime) -> None:
     """Nobody is worth a template, or a person's time, only to be asked whether they are still there."""
-    return not conversation.contact.opted_out_at and not window.is_closed(conversation, now)
+    spoken_to = [conversation for conversation in batch if words.get(conversation.pk)]
+    prefetch_related_objects(spoken_to, "contact", "channel_account")
+    for conversation in spoken_to:
+        if not conversation.contact.opted_out_at and not window.is_closed(conversation, now):
+            outbox.send(conversation, words[conversation.pk], author=Author.SYSTEM, now=now)

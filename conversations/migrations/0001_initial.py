@@ -515,7 +515,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='conversation',
-            index=models.Index(condition=models.Q(('state__in', ['pending', 'in_progress', 'human_handoff', 'idle'])), fields=['state', 'last_message_at'], name='conversation_quiet'),
+            index=models.Index(condition=models.Q(('closed_at__isnull', True)), fields=['state', 'last_message_at'], name='conversation_quiet'),
         ),
         migrations.AddIndex(
             model_name='conversation',

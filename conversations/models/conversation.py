@@ -93,7 +93,7 @@ class Conversation(models.Model):
         indexes = [
             models.Index(
                 fields=["state", "last_message_at"],
-                condition=Q(state__in=["pending", "in_progress", "human_handoff", "idle"]),
+                condition=Q(closed_at__isnull=True),
                 name="conversation_quiet",
             ),
             models.Index(fields=["workspace", "-last_message_at"], name="conversation_recent"),
