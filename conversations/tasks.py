@@ -6,6 +6,7 @@ from .media_retention import prune_media
 from .memory import summarise_conversation
 from .outbox import deliver_message, give_up_delivery
 from .responder import give_up_answering, process_ai_response
+from .retention import prune_conversations
 from .silence import process_expired, process_idle
 from .transcription import give_up_transcription, transcribe_media
 from .usage import settle_abandoned
@@ -21,6 +22,7 @@ __all__ = [
     "process_ai_response",
     "process_expired",
     "process_idle",
+    "prune_conversations",
     "prune_media",
     "settle_abandoned",
     "summarise_conversation",

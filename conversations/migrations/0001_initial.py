@@ -527,7 +527,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='conversation',
-            index=models.Index(condition=models.Q(('closed_at__isnull', False)), fields=['closed_at'], name='conversation_closed'),
+            index=models.Index(condition=models.Q(('closed_at__isnull', False)), fields=['workspace', 'closed_at'], name='conversation_closed'),
         ),
         migrations.AddConstraint(
             model_name='conversation',

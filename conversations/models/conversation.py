@@ -102,7 +102,9 @@ class Conversation(models.Model):
                 condition=Q(waiting_since__isnull=False),
                 name="conversation_waiting",
             ),
-            models.Index(fields=["closed_at"], condition=Q(closed_at__isnull=False), name="conversation_closed"),
+            models.Index(
+                fields=["workspace", "closed_at"], condition=Q(closed_at__isnull=False), name="conversation_closed"
+            ),
         ]
 
     def __str__(self) -> str:

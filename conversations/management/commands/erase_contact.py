@@ -15,8 +15,8 @@ from conversations.models import Contact
 
 class Command(BaseCommand):
     help = (
-        "Erase a contact: messages, files, jobs, and the provider's own copies. A worker does it; the certificate that is "
-        "printed says when it is done, and holds nothing of the contact."
+        "Erase a contact: messages, files, jobs, and the provider's own copies. A worker does it; the certificate that "
+        "is printed says when it is done, and holds nothing of the contact."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
