@@ -11,8 +11,10 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from conversations.metrics import ChannelCollector
 from queueing.metrics import LedgerCollector
 
 from .checks import is_public
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The queue's metrics, in the format that is asked for: Prometheus' own or OpenMetrics.
+    """The metrics of queue and channels, in the format that is asked for: Prometheus' own or OpenMetrics.
 
     Who knows `METRICS_TOKEN` may read them (`Authorization: Bearer …`). Without such a token only this machine may, and
     only where the world is not told to call us: a proxy or a tunnel on this machine looks like this machine.
@@ -35,10 +37,18 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return response
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     try:
-        return HttpResponse(encode(LedgerCollector()), content_type=content_type)
+        return HttpResponse(encode(_registry()), content_type=content_type)
     except (DatabaseError, InterfaceError) as error:
         logger.warning("the metrics cannot be read: %s", type(error).__name__)
         return HttpResponse(status=503)
+
+
+def _registry() -> CollectorRegistry:
+    """Both, for one scrape: nothing is counted in the process."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(LedgerCollector())
+    registry.register(ChannelCollector())
+    return registry
 
 
 def _may_read(request: HttpRequest) -> bool:

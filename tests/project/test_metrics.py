@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
+from django.utils import timezone
+
+from conversations import pausing
+from conversations.models import ChannelAccount, Medium, Workspace
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +65,22 @@ def test_the_format_is_the_one_that_is_asked_for(client: Client, private: None) 
     modern = client.get("/metrics", headers={"host": "localhost", "Accept": OPENMETRICS})
     assert modern["Content-Type"].startswith("application/openmetrics-text")
     assert modern.content.endswith(b"# EOF\n")
+
+
+def test_a_paused_channel_account_is_told_by_its_id(client: Client, private: None) -> None:
+    workspace = Workspace.objects.create(name="Clinic", slug="clinic")
+    accounts = [
+        ChannelAccount.objects.create(
+            workspace=workspace, channel="twilio", medium=Medium.SMS, address=f"+1555010000{n}"
+        )
+        for n in (1, 2)
+    ]
+    pausing.pause(accounts[1].pk, reason="63007", now=timezone.now())
+    told = client.get("/metrics", headers={"host": "localhost"}).content.decode()
+    for account, paused in zip(accounts, ("0.0", "1.0"), strict=True):
+        assert f'conversations_channel_paused{{account="{account.pk}",channel="twilio"}} {paused}' in told
+    assert "queueing_jobs{" in told
+    assert "+1555" not in told
 
 
 def test_a_database_that_is_away_is_no_empty_queue(client: Client, private: None) -> None:
