@@ -22,7 +22,7 @@ from queueing.models import Job
 from queueing.pagination import CappedPaginator
 from queueing.read_only import ReadOnlyAdmin
 
-from . import channel_admin  # noqa: F401  (it registers the screens of our addresses and templates)
+from . import assistant_admin, channel_admin  # noqa: F401  (they register the screens of what is configured)
 from .labels import delivery_label, kind_label, outcome_label, state_label
 from .models import (
     Contact,

@@ -23,31 +23,31 @@ PROVIDERS = {
 @register()
 def check_assistant(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """AI_MODEL names an assistant that can be made."""
-    if settings.AI_MODEL == "offline":
-        return []
-    provider, _, model = settings.AI_MODEL.partition(":")
+    problem = model_problem(settings.AI_MODEL)
+    return [problem] if problem else []
+
+
+def model_problem(name: str) -> Error | None:
+    """Why there can be no assistant of this name; None when there can."""
+    if name == "offline":
+        return None
+    provider, _, model = name.partition(":")
     if not provider or not model:
-        return [
-            Error(
-                f"AI_MODEL is {settings.AI_MODEL!r}, which names no model.",
-                hint="Set it to offline, or to provider:model, for example openai:gpt-5-mini.",
-                id="conversations.E001",
-            )
-        ]
+        return Error(
+            f"AI_MODEL is {name!r}, which names no model.",
+            hint="Set it to offline, or to provider:model, for example openai:gpt-5-mini.",
+            id="conversations.E001",
+        )
     if provider not in PROVIDERS:
-        return [
-            Error(
-                f"AI_MODEL names the provider {provider!r}, which is not known.",
-                hint=f"Known are {', '.join(PROVIDERS)}.",
-                id="conversations.E002",
-            )
-        ]
+        return Error(
+            f"AI_MODEL names the provider {provider!r}, which is not known.",
+            hint=f"Known are {', '.join(PROVIDERS)}.",
+            id="conversations.E002",
+        )
     if not any(os.environ.get(variable) for variable in PROVIDERS[provider]):
-        return [
-            Error(
-                f"AI_MODEL is {settings.AI_MODEL!r}, but {provider} has no credentials.",
-                hint=f"Set {' or '.join(PROVIDERS[provider])}.",
-                id="conversations.E003",
-            )
-        ]
-    return []
+        return Error(
+            f"AI_MODEL is {name!r}, but {provider} has no credentials.",
+            hint=f"Set {' or '.join(PROVIDERS[provider])}.",
+            id="conversations.E003",
+        )
+    return None

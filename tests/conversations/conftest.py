@@ -10,13 +10,18 @@ import pytest
 from django.utils import timezone
 
 from conversations import inbox, responder
+from conversations.assistants import get_assistant
 from conversations.channels import get_channel
 from conversations.models import ChannelAccount, Conversation, Medium, Message, Workspace
+from queueing import event_loop
 from queueing.backends.immediate import run_ready_jobs
 from queueing.models import Job, JobStatus
+from tests.stand_ins.openai import OpenAIServer
 
 from .console import Console, console
 from .scripted import ScriptedAssistant
+
+FIRST, SECOND = "openai:gpt-4.1-mini", "openai:gpt-4.1-nano"
 
 
 @pytest.fixture
@@ -42,6 +47,18 @@ def assistant(monkeypatch: pytest.MonkeyPatch) -> ScriptedAssistant:
     scripted = ScriptedAssistant()
     monkeypatch.setattr(responder, "get_assistant", lambda model: scripted)
     return scripted
+
+
+@pytest.fixture
+def openai(settings: Any) -> Iterator[OpenAIServer]:
+    """The settings' model, and every other one of OpenAI's, answers as a test has it."""
+    get_assistant.cache_clear()
+    with OpenAIServer() as server:
+        settings.OPENAI_BASE_URL, settings.AI_MODEL = server.base_url, FIRST
+        yield server
+        for name in (FIRST, SECOND):
+            event_loop.run(get_assistant(name).model.client.close(), timeout=5)  # type: ignore[attr-defined]
+    get_assistant.cache_clear()
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ As a process: `python -m tests.stand_ins.openai --port 0` prints its base URL, a
 `POST /script` takes a list of steps, `GET /journal` gives `{"requests": [...], "in_flight": 0, "max_in_flight": 3}`,
 `DELETE /journal` empties both the journal and the script.
 
-Each chat completion takes the next step of the script; after the last one the answer is `You wrote: <last message>`.
+Each chat completion takes the next step of the script; after the last one the answer is `You wrote: <last message>`,
+or, in a test's own process, the step that `server.answer` makes of the request's body.
 A step is a dict with any of these keys:
 
     text           the answer
@@ -35,6 +36,7 @@ import struct
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import FrameType, TracebackType
@@ -53,6 +55,7 @@ class OpenAIServer:
         self.http.stand_in = self
         self.base_url = f"http://127.0.0.1:{self.http.server_port}/v1"
         self.stopping = threading.Event()
+        self.answer: Callable[[dict[str, Any]], Step] = _echo
         self.lock = threading.Lock()
         self.reset()
 
@@ -74,7 +77,7 @@ class OpenAIServer:
             self.journal.append(entry)
             self.in_flight += 1
             self.max_in_flight = max(self.max_in_flight, self.in_flight)
-            return self.steps.popleft() if self.steps else {"text": f"You wrote: {_last_text(entry['body'])}"}
+            return self.steps.popleft() if self.steps else self.answer(entry["body"])
 
     def end(self) -> None:
         with self.lock:
@@ -193,8 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
         """The journal is the log."""
 
 
-def _last_text(body: dict[str, Any]) -> str:
-    return str(body["messages"][-1].get("content"))
+def _echo(body: dict[str, Any]) -> Step:
+    return {"text": f"You wrote: {body['messages'][-1].get('content')}"}
 
 
 def _completion(step: Step, body: dict[str, Any]) -> dict[str, Any]:
