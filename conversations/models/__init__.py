@@ -3,6 +3,7 @@
 from .assistant import Assistant, HttpTool, Usage
 from .contact import Contact, Fact
 from .conversation import OPEN_STATES, Conversation, Event, Note, State
+from .erasure import Erasure
 from .knowledge import Document, KnowledgeEntry
 from .message import (
     Author,
@@ -13,13 +14,11 @@ from .message import (
     Message,
     Outcome,
 )
-from .outside import Erasure, IdempotencyKey, Webhook, WebhookDelivery
-from .people import ApiToken, CannedReply, Membership, Role
+from .people import CannedReply, Membership, Role
 from .workspace import BusinessHours, ChannelAccount, Medium, Template, UnknownSends, Workspace
 
 __all__ = [
     "OPEN_STATES",
-    "ApiToken",
     "Assistant",
     "Author",
     "BusinessHours",
@@ -34,7 +33,6 @@ __all__ = [
     "Event",
     "Fact",
     "HttpTool",
-    "IdempotencyKey",
     "KnowledgeEntry",
     "Media",
     "MediaState",
@@ -48,7 +46,5 @@ __all__ = [
     "Template",
     "UnknownSends",
     "Usage",
-    "Webhook",
-    "WebhookDelivery",
     "Workspace",
 ]

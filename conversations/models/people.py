@@ -10,7 +10,7 @@ from .workspace import Workspace
 
 
 class Role(models.TextChoices):
-    """What a person, or a token, may do in a workspace. Each may do what those above it may."""
+    """What a person may do in a workspace. Each may do what those above it may."""
 
     VIEWER = "viewer", _("viewer")  # reads
     OPERATOR = "operator", _("operator")  # answers, takes over, closes
@@ -39,24 +39,6 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} ({self.get_role_display()})"
-
-
-class ApiToken(models.Model):
-    """Lets a program in. Only the token's hash is kept: it is shown once."""
-
-    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="api_tokens", verbose_name=_("workspace"))
-    name = models.CharField(_("name"), max_length=100)
-    role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.VIEWER)
-    digest = models.CharField(max_length=64, unique=True, editable=False)  # SHA-256, in hexadecimal digits
-    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
-    last_used_at = models.DateTimeField(_("last used at"), null=True, editable=False)
-
-    class Meta:
-        verbose_name = _("API token")
-        verbose_name_plural = _("API tokens")
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class CannedReply(models.Model):
