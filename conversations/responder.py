@@ -19,7 +19,7 @@ from queueing.context import JobContext
 from queueing.errors import Defer, Retry
 from queueing.tasks import Debounce, task
 
-from . import circles, handoff, knowledge, lifecycle, memory, outbox, transcription, window
+from . import after_hours, circles, handoff, knowledge, lifecycle, memory, outbox, transcription, window
 from .assistants import AssistantError, AssistantUnavailable, OverBudget, Question, Reply, get_assistant
 from .assistants.choice import Choice, choose
 from .assistants.tools import offered
@@ -148,6 +148,7 @@ def _give_up(conversation_id: int, *, reason: str) -> None:
     with translation.override(conversation.workspace.locale):
         apology = _("Sorry, I cannot answer right now. Someone from our team will write to you here.")
     outbox.send(conversation, apology, author=Author.SYSTEM, now=now)
+    after_hours.tell(conversation, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +275,7 @@ def _answer(burst: _Burst, reply: Reply, conversation: Conversation, now: dateti
         handoff.hand_over(
             conversation, actor="assistant", reason=reply.handoff_reason or gettext_noop("asked for a person"), now=now
         )
+        after_hours.tell(conversation, now=now)
     elif reply.closes and not Message.objects.filter(conversation=conversation, outcome=Outcome.WAITING).exists():
         lifecycle.move(
             conversation,

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from conversations import hours, operators
+from conversations.assistants import Reply
 from conversations.models import Assistant, BusinessHours, ChannelAccount, Conversation, Message, State, Workspace
 
 from .console import Console
@@ -101,3 +102,14 @@ def test_inside_them_nothing_is_said(
     write("atendente")
     work()
     assert not other_side.sent
+
+
+def test_whom_the_assistant_gives_to_a_person_is_told_too(
+    closed: Workspace, write: Write, work: Work, assistant: ScriptedAssistant, other_side: Console
+) -> None:
+    closed.after_hours_assistant = Assistant.objects.create(workspace=closed, name="Night")
+    closed.save()
+    assistant.replies.append(Reply("Someone will help you.", handoff=True))
+    write("hello")
+    work()
+    assert sent(other_side) == ["Someone will help you.", "We are closed."]
