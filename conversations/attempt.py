@@ -39,7 +39,7 @@ def send(context: JobContext, message: Message, *, resend: int) -> None:
     try:
         with context.fenced():
             turn = pacing.take_turn(message, channel.time_on_air(outgoing), yields=context.job.attempt == 1)
-            begun = delivery.begin(message.pk, resend=resend, now=timezone.now())
+            begun = delivery.begin(message, resend=resend, now=timezone.now())
         if not begun:
             return  # the last send has arrived after all
         with context.outside() as seconds:
@@ -70,7 +70,7 @@ def look_up(context: JobContext, message: Message) -> bool:
         )
         .exclude(external_id="")
         .values_list("external_id", flat=True)
-    )
+    ).union(delivery.earlier_ids(message))
     prepared = _prepare(channel, outgoing)
     try:
         with context.outside() as seconds:

@@ -33,6 +33,8 @@ OURS = (DeliveryStatus.PENDING, DeliveryStatus.SENDING, DeliveryStatus.UNKNOWN) 
 # Those from which a send may start: the last two when what the provider had accepted is sent again.
 SENDABLE = (DeliveryStatus.PENDING, DeliveryStatus.FAILED, DeliveryStatus.UNDELIVERED)
 
+EARLIER = "earlier_ids"  # in a message's details
+
 
 @dataclass(frozen=True, slots=True)
 class News:
@@ -42,21 +44,43 @@ class News:
     moved: bool
 
 
-def begin(message_id: int, *, resend: int, now: datetime) -> bool:
+def begin(message: Message, *, resend: int, now: datetime) -> bool:
     """Mark a message as being sent. False when it must not be: it has arrived, or was taken back.
+
+    The id under which the provider knows the last send is kept, so that no look-up takes that one for this one.
 
     Args:
         resend: which send this is. News of an earlier one does not count from here on.
     """
-    begun = Message.objects.filter(pk=message_id, delivery_status__in=SENDABLE).update(
+    earlier = {EARLIER: [*earlier_ids(message), message.external_id]} if message.external_id else {}
+    begun = Message.objects.filter(pk=message.pk, delivery_status__in=SENDABLE).update(
         delivery_status=DeliveryStatus.SENDING,
         sending_since=now,
         external_id="",
+        details=message.details | earlier,
         resends=resend,
         error_code="",
         error_reason="",
     )
     return begun == 1
+
+
+def earlier_ids(message: Message) -> list[str]:
+    """External ids of those sends of the message that failed, and were followed by another."""
+    ids: list[str] = message.details.get(EARLIER, [])
+    return ids
+
+
+def send_again(message: Message) -> bool:
+    """Let a message be sent once more of whose last send nobody knows. False when another job has decided on it."""
+    undecided = Message.objects.filter(
+        pk=message.pk,
+        delivery_status__in=(DeliveryStatus.SENDING, DeliveryStatus.UNKNOWN),
+        sending_since=message.sending_since,
+    )
+    return bool(
+        undecided.update(delivery_status=DeliveryStatus.PENDING, sending_since=None, resends=message.resends + 1)
+    )
 
 
 def settle(message_id: int, status: DeliveryStatus, **changes: object) -> bool:

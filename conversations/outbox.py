@@ -187,8 +187,10 @@ def _decide_unknown(context: JobContext, message: Message) -> None:
     resend = message.conversation.workspace.unknown_sends == UnknownSends.RESEND
     if resend and message.resends < len(RESENDS):
         with context.fenced():
-            delivery.settle(message.pk, DeliveryStatus.PENDING, sending_since=None, resends=message.resends + 1)
-        raise Defer(reason, after=timedelta(0))
+            mine = delivery.send_again(message)
+        if mine:
+            raise Defer(reason, after=timedelta(0))
+        return
     with context.complete():
         if delivery.record_failure(message.pk, code="", reason=reason):
             conversation = Conversation.objects.select_for_update().get(pk=message.conversation_id)

@@ -19,6 +19,7 @@ class Console:
     cannot_be_prepared: list[Exception] = field(default_factory=list)  # one for each of the next looks
     accepts_before_raising: bool = False
     can_be_searched: bool = True
+    taken: frozenset[str] = frozenset()  # what the last look-up was told to leave out
     window: timedelta | None = None  # for free text
     on_air: timedelta = timedelta(0)  # that one message keeps its sender busy
     files: dict[str, bytes | Exception] = field(default_factory=dict)  # by where they lie
@@ -52,6 +53,7 @@ class ConsoleChannel(Channel):
     def find(
         self, outgoing: OutgoingMessage, prepared: object, *, since: datetime, taken: frozenset[str], timeout: float
     ) -> Receipt | None:
+        console.taken = taken
         known = (outgoing.message_id, outgoing.resend) in [(sent.message_id, sent.resend) for sent in console.sent]
         return self._receipt(outgoing) if known and console.can_be_searched else None
 

@@ -9,7 +9,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from conversations import delivery
+from conversations import delivery, news
 from conversations.channels import NotSent, OutcomeUnknown, Remedy, SendLater
 from conversations.models import Contact, Conversation, DeliveryStatus, Message, Outcome, State, UnknownSends, Workspace
 from conversations.outbox import give_up_delivery
@@ -46,6 +46,40 @@ def test_to_be_told_to_wait_is_no_failure_however_often(write: Write, work: Work
     work()
     job = Job.objects.get(task="deliver_message")
     assert (job.status, job.failures, job.attempt) == (JobStatus.SUCCEEDED, 0, 4)
+
+
+def test_a_look_for_what_is_sent_again_never_finds_the_send_that_failed(
+    write: Write, work: Work, other_side: Console
+) -> None:
+    write("hello")
+    work()
+    first = answer()
+    failed = {"status": DeliveryStatus.UNDELIVERED, "error_code": "30003", "error_reason": "", "remedy": Remedy.RESEND}
+    news.hear(
+        channel="console",
+        workspace_id=first.conversation.workspace_id,
+        external_id=first.external_id,
+        message_id=None,
+        resend=0,
+        now=timezone.now(),
+        **failed,
+    )
+    other_side.raises = [OutcomeUnknown("reset")]
+    for _send_and_look_up in range(2):
+        Job.objects.filter(task="deliver_message", status=JobStatus.SCHEDULED).update(status=JobStatus.READY)
+        run_ready_jobs()
+    assert first.external_id in other_side.taken
+
+
+def test_of_two_jobs_that_look_for_one_send_only_one_sends_it_again(write: Write, other_side: Console) -> None:
+    other_side.raises = [OutcomeUnknown("reset")]
+    write("hello")
+    run_ready_jobs()
+    one, other = answer(), answer()
+    assert delivery.send_again(one)
+    assert delivery.begin(answer(), resend=1, now=timezone.now())
+    assert not delivery.send_again(other)
+    assert answer().delivery_status == DeliveryStatus.SENDING
 
 
 def test_after_a_day_each_wait_is_a_failure_and_in_the_end_a_person_goes_on(
