@@ -14,7 +14,7 @@ from django.urls import path
 from django.utils.text import Truncator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 
 from queueing.display import NOTHING, label, moment
 from queueing.labels import status_label
@@ -22,9 +22,11 @@ from queueing.models import Job
 from queueing.pagination import CappedPaginator
 from queueing.read_only import ReadOnlyAdmin
 
-from . import assistant_admin, channel_admin  # noqa: F401  (they register the screens of what is configured)
+from . import assistant_admin, channel_admin, desk  # noqa: F401  (they register the screens of what is configured)
 from .labels import delivery_label, kind_label, outcome_label, state_label
 from .models import (
+    BusinessHours,
+    CannedReply,
     Contact,
     Conversation,
     KnowledgeEntry,
@@ -59,7 +61,7 @@ class ConversationAdmin(LargeTableAdmin):
     search_fields = ("contact__name", "contact__address")
     search_help_text = _("name or number of the contact")
     ordering = ("-last_message_at",)
-    change_form_before_template = "conversations/conversation.html"
+    change_form_outer_before_template = "conversations/conversation.html"  # outside the form: the desk is one itself
 
     class Media:
         css = {"all": ("queueing/screens.css", "conversations/transcript.css")}
@@ -69,6 +71,10 @@ class ConversationAdmin(LargeTableAdmin):
         counted = waiting.values("conversation").annotate(number=Count("pk")).values("number")
         conversations: QuerySet[Conversation] = super().get_queryset(request)
         return conversations.annotate(waiting=Subquery(counted))
+
+    def get_urls(self) -> list[Any]:
+        step = path("<int:pk>/desk/", self.admin_site.admin_view(desk.act), name="conversations_desk")
+        return [step, *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: Conversation | None = None) -> list[Any]:
         """None: the template shows the conversation as a whole."""
@@ -84,6 +90,8 @@ class ConversationAdmin(LargeTableAdmin):
         conversation = self.get_object(request, object_id) if object_id else None
         if conversation:
             extra_context = (extra_context or {}) | _transcript(conversation)
+            if request.user.has_perm("conversations.change_conversation"):
+                extra_context |= {"may_act": True} | desk.shown(conversation)
             if request.user.has_perm("queueing.view_job"):
                 extra_context |= {"jobs": _jobs(conversation)}
         return super().changeform_view(request, object_id, form_url, extra_context)
@@ -118,6 +126,7 @@ def _transcript(conversation: Conversation) -> dict[str, Any]:
         "older_hidden": len(messages) > MAX_MESSAGES,
         "state": state_label(conversation),
         "history": conversation.events.all(),
+        "notes": conversation.notes.select_related("author"),
     }
 
 
@@ -212,8 +221,14 @@ class ContactAdmin(ModelAdmin):
         return False
 
 
+class BusinessHoursInline(TabularInline):
+    model = BusinessHours
+    extra = 0
+
+
 @admin.register(Workspace)
 class WorkspaceAdmin(ModelAdmin):
+    inlines = (BusinessHoursInline,)
     list_display = ("name", "slug", "locale", "created_at")
     prepopulated_fields = {"slug": ("name",)}
 
@@ -224,3 +239,11 @@ class KnowledgeEntryAdmin(ModelAdmin):
     list_filter = ("workspace",)
     list_select_related = ("workspace",)
     search_fields = ("title", "body")
+
+
+@admin.register(CannedReply)
+class CannedReplyAdmin(ModelAdmin):
+    list_display = ("shortcut", "workspace", "text")
+    list_filter = ("workspace",)
+    list_select_related = ("workspace",)
+    search_fields = ("shortcut", "text")

@@ -34,6 +34,7 @@ GROUPS = (
             ("conversations.workspace", "domain", _("Workspaces")),
             ("conversations.channelaccount", "perm_phone_msg", _("Channel accounts")),
             ("conversations.template", "article", _("Templates")),
+            ("conversations.cannedreply", "quickreply", _("Canned replies")),
             ("conversations.knowledgeentry", "menu_book", _("Knowledge")),
             ("channels_twilio.twilioaccount", "key", _("Twilio accounts")),
             ("channels_twilio.twiliosender", "dialpad", _("Twilio senders")),
