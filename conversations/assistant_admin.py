@@ -1,11 +1,15 @@
-"""Screens of the assistants, the tools that they may use, and what they have cost."""
+"""Screens of the assistants, the tools and documents that they may use, and what they have cost."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -14,10 +18,11 @@ from queueing.display import NOTHING, label, moment
 from queueing.pagination import CappedPaginator
 from queueing.read_only import ReadOnlyAdmin
 
+from . import documents
 from .assistants import http_tool
 from .assistants.tools import BUILT_IN
 from .checks import model_problem
-from .models import Assistant, HttpTool, Usage
+from .models import Assistant, Document, HttpTool, Usage
 
 
 class AssistantForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -100,7 +105,8 @@ class HttpToolForm(forms.ModelForm):  # type: ignore[type-arg]
         return name
 
     def clean_authorization(self) -> str:
-        return self.cleaned_data["authorization"] or self.instance.authorization
+        given: str = self.cleaned_data["authorization"]
+        return given or self.instance.authorization
 
     def clean(self) -> dict[str, Any]:
         given: dict[str, Any] = super().clean() or {}
@@ -118,6 +124,70 @@ class HttpToolAdmin(ModelAdmin):
     list_filter = ("workspace",)
     list_select_related = ("workspace",)
     search_fields = ("name", "description")
+
+
+class DocumentForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What could not be read is refused before it is stored."""
+
+    class Meta:
+        model = Document
+        fields = ("workspace", "name", "file")
+
+    def clean_file(self) -> UploadedFile[Any]:
+        file: UploadedFile[Any] = self.cleaned_data["file"]
+        if documents.suffix(file.name or "") not in documents.SUFFIXES:
+            raise forms.ValidationError(gettext("It can be a text (.txt), Markdown (.md) or a PDF (.pdf)."))
+        if (file.size or 0) > settings.MEDIA_MAX_BYTES:
+            raise forms.ValidationError(gettext("the file is too large"))
+        return file
+
+
+@admin.register(Document)
+class DocumentAdmin(ModelAdmin):
+    """A document is read once, after it was uploaded; another version is another document."""
+
+    form = DocumentForm
+    list_display = ("name", "workspace", "stands", "number_of_entries", "uploaded")
+    list_filter = ("workspace",)
+    list_select_related = ("workspace",)
+    search_fields = ("name",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Document | None = None) -> bool:
+        return False
+
+    def get_fields(self, request: HttpRequest, obj: Document | None = None) -> tuple[str, ...]:
+        # The file itself has no address: nobody gets it back from here.
+        if obj:
+            return ("workspace", "name", "stands", "number_of_entries", "uploaded")
+        return ("workspace", "name", "file")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Document | None = None) -> tuple[str, ...]:
+        return self.get_fields(request, obj) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Document, form: DocumentForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        documents.read_later(obj)
+
+    def delete_model(self, request: HttpRequest, obj: Document) -> None:
+        documents.delete(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Document]) -> None:
+        for document in queryset:
+            documents.delete(document)
+
+    @admin.display(description=_("state"))
+    def stands(self, document: Document) -> str:
+        if document.problem:
+            return label(gettext(document.problem), "danger")
+        return label(gettext("read"), "success") if document.read_at else label(gettext("waits to be read"), "info")
+
+    @admin.display(description=_("knowledge"))
+    def number_of_entries(self, document: Document) -> int:
+        return document.entries.count()
+
+    @admin.display(description=_("uploaded at"))
+    def uploaded(self, document: Document) -> str:
+        return moment(document.uploaded_at)
 
 
 @admin.register(Usage)

@@ -1,5 +1,6 @@
 """The tasks of this app, each declared at its handler. The queue imports this file to learn of them."""
 
+from .documents import give_up_reading, read_document
 from .erasure import erase_contact
 from .media import fetch_media, give_up_media
 from .media_retention import prune_media
@@ -18,12 +19,14 @@ __all__ = [
     "give_up_answering",
     "give_up_delivery",
     "give_up_media",
+    "give_up_reading",
     "give_up_transcription",
     "process_ai_response",
     "process_expired",
     "process_idle",
     "prune_conversations",
     "prune_media",
+    "read_document",
     "settle_abandoned",
     "summarise_conversation",
     "transcribe_media",
