@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.db import transaction
+from django.http import QueryDict
 from django.utils import timezone
 
 from .diagnosis import Diagnosis, diagnose
@@ -31,13 +34,18 @@ def release(row: QuarantinedRequest) -> Diagnosis:
         if not QuarantinedRequest.objects.filter(pk=row.pk, released_at=None).update(released_at=now):
             raise NotReleased
         if request.path_info.rstrip("/").endswith("/status"):
-            take_status(params, request.GET.get("m", ""), account, now=now)
+            take_status(params, _signed_query(diagnosis).get("m", ""), account, now=now)
         else:
             take_message(params, account, now=now, sent_at=row.received_at)
         if needs_token(diagnosis):
             TwilioAccount.objects.filter(pk=account.pk).update(next_auth_token=diagnosis.secret)
     row.released_at = now
     return diagnosis
+
+
+def _signed_query(diagnosis: Diagnosis) -> QueryDict:
+    """Of the URL that was signed: what came with the request may be another, which anybody can have written."""
+    return QueryDict(urlsplit(diagnosis.url).query)
 
 
 def needs_token(diagnosis: Diagnosis) -> bool:

@@ -159,6 +159,18 @@ def test_a_status_is_released_to_its_message(client, sms):
     assert StatusEvent.objects.count() == 1
 
 
+def test_a_query_that_nobody_signed_names_no_message(client, sms):
+    mine, news = outbound(sms), {"MessageSid": "SM" + "7" * 32, "MessageStatus": "delivered", "AccountSid": ACCOUNT_SID}
+    signature = RequestValidator(AUTH_TOKEN).compute_signature(BASE_URL + STATUS, news)
+    headers = {"X-Twilio-Signature": signature}
+    forged = client.generic("POST", f"{STATUS}?m={mine.pk}", urlencode(news), content_type=FORM, headers=headers)
+    assert forged.status_code == 403
+    release(QuarantinedRequest.objects.get())
+    mine.refresh_from_db()
+    assert (mine.external_id, mine.delivery_status) == ("", "queued")
+    assert StatusEvent.objects.get().message_id is None
+
+
 def test_a_token_entered_at_the_wrong_account_of_the_workspace_is_accepted_from_then_on(operator, client, sms, other):
     row = refused(client, token=OTHER_TOKEN)
     found = diagnose(row)
