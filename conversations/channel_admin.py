@@ -34,6 +34,7 @@ class ChannelAccountAdmin(ModelAdmin):
         ("workspace", "channel"),
         ("medium", "address"),
         ("name", "messages_per_second"),
+        "assistant",
         ("sends", "paused_since", "paused_because"),
     )
     readonly_fields = ("sends", "paused_since", "paused_because")

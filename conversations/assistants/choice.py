@@ -34,7 +34,7 @@ def choose(account: ChannelAccount, now: datetime) -> Choice:
     row: AssistantRow | None = account.assistant or workspace.assistant
     if workspace.after_hours_assistant and not hours.is_open(workspace, now):
         row = workspace.after_hours_assistant
-    if row is None:
+    if row is None or row.workspace_id != workspace.pk:  # what belongs to another tenant is never shown here
         return Choice(workspace.instructions, settings.AI_MODEL)
     return Choice(
         instructions="\n\n".join(filter(None, (workspace.instructions, row.instructions))),

@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 from conversations.assistants.choice import choose
-from conversations.models import Assistant, BusinessHours, ChannelAccount
+from conversations.models import Assistant, BusinessHours, ChannelAccount, Workspace
 from tests.stand_ins.openai import OpenAIServer
 
 from .conftest import SECOND
@@ -47,6 +47,12 @@ def test_another_may_answer_outside_business_hours(account: ChannelAccount, now:
     account.assistant = named(account, "day")
     account.workspace.after_hours_assistant = named(account, "night")
     assert choose(account, now).model == model
+
+
+def test_another_tenants_assistant_answers_nobody_here(account: ChannelAccount) -> None:
+    other = Workspace.objects.create(name="Other", slug="other")
+    account.assistant = Assistant.objects.create(workspace=other, name="theirs", instructions="Their secret.")
+    assert choose(account, MONDAY_NOON).instructions == ""
 
 
 def test_the_workspaces_instructions_are_for_all(account: ChannelAccount) -> None:
