@@ -59,6 +59,6 @@ def _do(request: HttpRequest, conversation: Conversation, step: str, text: str) 
     elif step == "note":
         operators.note(conversation.pk, text, **who)
     elif step == "assign":
-        operators.assign(conversation.pk, request.user, **who)
+        operators.assign(conversation.pk, who["by"], **who)
     else:
         WITHOUT_WORDS[step](conversation.pk, **who)

@@ -92,3 +92,22 @@ def test_of_two_that_move_the_same_conversation_one_wins(conversation: Conversat
     with pytest.raises(lifecycle.Changed):
         lifecycle.move(stale, State.EXPIRED, actor="system", reason="", now=timezone.now())
     assert conversation.events.count() == 1
+
+
+@pytest.mark.parametrize("first", lifecycle.CLOSING)
+@pytest.mark.parametrize("second", lifecycle.CLOSING)
+def test_what_is_closed_is_closed_anew_only_for_a_stronger_reason(
+    conversation: Conversation, first: State, second: State
+) -> None:
+    order = ["expired", "closed_by_agent", "closed_by_support", "closed_by_contact", "failed"]
+    earlier, later = timezone.now() - timedelta(hours=1), timezone.now()
+    lifecycle.move(conversation, first, actor="test", reason="", now=earlier)
+    stronger = order.index(second) > order.index(first)
+    if stronger:
+        lifecycle.move(conversation, second, actor="test", reason="", now=later)
+    else:
+        with pytest.raises(lifecycle.NotAllowed):
+            lifecycle.move(conversation, second, actor="test", reason="", now=later)
+    conversation.refresh_from_db()
+    assert conversation.state == (second if stronger else first)
+    assert conversation.closed_at == earlier, "it was over then"
