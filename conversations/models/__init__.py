@@ -14,7 +14,7 @@ from .message import (
     Message,
     Outcome,
 )
-from .people import CannedReply, Membership, Role
+from .people import CannedReply
 from .workspace import BusinessHours, ChannelAccount, Medium, Template, UnknownSends, Workspace
 
 __all__ = [
@@ -37,11 +37,9 @@ __all__ = [
     "Media",
     "MediaState",
     "Medium",
-    "Membership",
     "Message",
     "Note",
     "Outcome",
-    "Role",
     "State",
     "Template",
     "UnknownSends",

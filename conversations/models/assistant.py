@@ -31,7 +31,6 @@ class Assistant(models.Model):
     )
     tools = models.JSONField(_("tools"), default=list, blank=True, help_text=_("names of the tools that it may use"))
     memory = models.PositiveSmallIntegerField(_("messages that it is shown"), default=20)
-    sees_images = models.BooleanField(_("is shown images"), default=False)
 
     class Meta:
         verbose_name = _("assistant")

@@ -31,7 +31,8 @@ def second(account, settings, monkeypatch):
 
 def stored() -> list[tuple[str, ...]]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT auth_token, next_auth_token, api_key_secret FROM channels_twilio_twilioaccount ORDER BY id")
+        columns = "auth_token, next_auth_token, api_key_secret"
+        cursor.execute(f"SELECT {columns} FROM channels_twilio_twilioaccount ORDER BY id")
         return cursor.fetchall()
 
 
