@@ -17,7 +17,8 @@ def channel_account_for(destination: Destination, *, account: TwilioAccount) -> 
     two Twilio accounts of the workspace, after the setup is tied to `account` when it first receives something. Safe
     when two such messages come at once.
     """
-    ours = ChannelAccount.objects.filter(twilio_sender__account=account, medium=destination.medium).order_by("pk")
+    ours = ChannelAccount.objects.filter(twilio_sender__account=account, medium=destination.medium)
+    ours = ours.select_related("workspace").order_by("pk")
     found = ours.filter(address=destination.address).first()
     if found is None and destination.messaging_service_sid:
         found = ours.filter(twilio_sender__messaging_service_sid=destination.messaging_service_sid).first()

@@ -8,10 +8,15 @@ from django.utils.translation import gettext_noop
 
 from . import handoff, hours, outbox, window
 from .channels import get_channel
-from .models import Author, Conversation, State
+from .models import Author, Conversation, State, Workspace
 from .splitting import split_text
 
 REASON = gettext_noop("outside business hours")
+
+
+def has_a_word(workspace: Workspace, now: datetime) -> bool:
+    """Whether a contact who would wait for a person now is told something else than that one will come."""
+    return bool(workspace.after_hours_message) and not hours.is_open(workspace, now)
 
 
 def take_over(conversation: Conversation, *, now: datetime) -> None:
@@ -21,7 +26,7 @@ def take_over(conversation: Conversation, *, now: datetime) -> None:
     there as well, and it answers day and night. The conversation's row must be locked.
     """
     workspace = conversation.workspace
-    if not workspace.after_hours_message or hours.is_open(workspace, now):
+    if not has_a_word(workspace, now):
         return
     if conversation.state != State.HUMAN and workspace.after_hours_assistant_id is None:
         handoff.hand_over(conversation, actor="system", reason=REASON, now=now)
@@ -35,7 +40,7 @@ def tell(conversation: Conversation, *, now: datetime) -> None:
     conversation's row must be locked.
     """
     text = conversation.workspace.after_hours_message
-    if not text or conversation.state != State.HUMAN or hours.is_open(conversation.workspace, now):
+    if conversation.state != State.HUMAN or not has_a_word(conversation.workspace, now):
         return
     if not window.is_closed(conversation, now) and not _was_told(conversation, text):
         outbox.send(conversation, text, author=Author.SYSTEM, now=now)

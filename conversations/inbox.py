@@ -9,9 +9,11 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.utils import translation
 from django.utils.translation import gettext_noop
 
-from . import after_hours, handoff, lifecycle, phrases, suppression
+from . import after_hours, handoff, lifecycle, outbox, phrases, suppression
+from .assistants.base import HANDOFF_TEXT
 from .media import fetch_later
 from .models import (
     OPEN_STATES,
@@ -242,7 +244,14 @@ def _follow(message: Message, conversation: Conversation, wish: Wish | None, now
     if message.outcome == Outcome.SUPPRESSED:
         return
     if wish == Wish.PERSON and conversation.state != State.HUMAN:
-        handoff.hand_over(conversation, actor="contact", reason=gettext_noop("asked for a person"), now=now)
+        _call_a_person(conversation, now)
     after_hours.take_over(conversation, now=now)
     if conversation.state != State.HUMAN:
         answer_later(conversation, correlation_id=message.external_id)
+
+
+def _call_a_person(conversation: Conversation, now: datetime) -> None:
+    handoff.hand_over(conversation, actor="contact", reason=gettext_noop("asked for a person"), now=now)
+    if not after_hours.has_a_word(conversation.workspace, now):
+        with translation.override(conversation.workspace.locale):
+            outbox.send(conversation, str(HANDOFF_TEXT), author=Author.SYSTEM, now=now)

@@ -95,13 +95,13 @@ def test_where_an_assistant_answers_then_only_who_wants_a_person_is_told(
     assert sent(other_side) == ["answer 1", "We are closed."]
 
 
-def test_inside_them_nothing_is_said(
+def test_inside_them_who_asks_for_a_person_is_told_that_one_comes(
     closed: Workspace, write: Write, work: Work, assistant: ScriptedAssistant, other_side: Console
 ) -> None:
     BusinessHours.objects.all().delete()
     write("atendente")
     work()
-    assert not other_side.sent
+    assert sent(other_side) == ["I am asking a person to help you. They will answer you here."]
 
 
 def test_whom_the_assistant_gives_to_a_person_is_told_too(
