@@ -3,11 +3,10 @@
 from .documents import give_up_reading, read_document
 from .erasure import erase_contact
 from .media import fetch_media, give_up_media
-from .media_retention import prune_media
 from .memory import summarise_conversation
 from .outbox import deliver_message, give_up_delivery
 from .responder import give_up_answering, process_ai_response
-from .retention import prune_conversations
+from .retention import prune_conversations, prune_media
 from .silence import process_expired, process_idle
 from .transcription import give_up_transcription, transcribe_media
 from .usage import settle_abandoned

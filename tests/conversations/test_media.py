@@ -17,8 +17,8 @@ from django.utils import timezone
 from conversations.channels import FileLater, FileMissing, FileRefused
 from conversations.inbox import InboundMedia
 from conversations.media_kinds import sniff
-from conversations.media_retention import prune_media
 from conversations.models import Media, MediaState, Message, Workspace
+from conversations.retention import prune_media
 from queueing.backends.immediate import run_ready_jobs
 from queueing.models import Job, JobStatus
 
