@@ -163,7 +163,9 @@ class Stage:
                 evidence = Evidence.gather(self, run)
                 if time.monotonic() - began > within:
                     break
-                if (done or Evidence.is_complete)(evidence):
+                ended = done or Evidence.is_complete
+                # Twice: the ledger is asked before the twin, and news that came in between may set something going.
+                if ended(evidence) and ended(Evidence.gather(self, run)):
                     if "scheduler" not in run.processes.values():
                         break
                     self.end(run, "scheduler")  # or there would never be an end
